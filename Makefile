@@ -1,0 +1,60 @@
+# `make` or `make help` lists what there is. Settings come as variables or from the environment:
+#   make run HOST=0.0.0.0 PORT=9000 LIQUI_HOME=/srv/liqui FEED=none      make test ARGS="-k bars" BACKEND=sqlite
+# PYTHON=python3.12 chooses the interpreter that .venv is made with.
+SHELL = /bin/sh
+PYTHON ?=
+BACKEND ?= all
+ARGS ?=
+export PYTHON
+
+VENV_PYTHON = .venv/bin/python
+# A recipe's last command is exec'ed, or Ctrl-C and SIGTERM would reach the shell instead of the program.
+SETUP = @exec sh tools/setup.sh
+# The sample feed unless the environment or .env says another.
+SAMPLE_FEED = if [ -z "$${FEED:-}" ] && ! grep -qsE '^ *(export +)?FEED *=' "$${LIQUI_ENV_FILE-.env}"; \
+	then FEED=sample; export FEED; fi
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run dev test check format lint coverage bench soak
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
+
+setup: ## make .venv and install what the service needs
+	$(SETUP) base
+
+run: ## set up and serve at http://127.0.0.1:8000 (HOST, PORT, LIQUI_HOME, FEED)
+	$(SETUP) base
+	@$(SAMPLE_FEED); exec $(VENV_PYTHON) manage.py serve
+
+dev: ## like run, with DEBUG and a restart at every change of a file
+	$(SETUP) base
+	@$(SAMPLE_FEED); DEBUG=1 exec $(VENV_PYTHON) manage.py serve --reload
+
+test: ## all tests, on SQLite and on MariaDB with Redis (ARGS="-k name", BACKEND=sqlite|mysql)
+	$(SETUP) dev
+	@exec $(VENV_PYTHON) -m tools.test --backend "$(BACKEND)" -- $(ARGS)
+
+check: ## format, lint, types, import directions, migrations, system and deploy checks
+	$(SETUP) dev
+	@exec $(VENV_PYTHON) -m tools.check
+
+format: ## format the code and fix what ruff can fix
+	$(SETUP) dev
+	@$(VENV_PYTHON) -m ruff check --fix-only --quiet . && exec $(VENV_PYTHON) -m ruff format .
+
+lint: ## ruff only
+	$(SETUP) dev
+	@$(VENV_PYTHON) -m ruff check . && exec $(VENV_PYTHON) -m ruff format --check .
+
+coverage: ## the tests with a report of the lines that no test runs
+	$(SETUP) dev
+	@exec $(VENV_PYTHON) -m tools.test --coverage --backend "$(BACKEND)" -- $(ARGS)
+
+bench: ## measure against the original's queries; prints a table
+	$(SETUP) dev
+	@exec $(VENV_PYTHON) -m benchmarks $(ARGS)
+
+soak: ## the long forms of the slow tests
+	$(SETUP) dev
+	@exec $(VENV_PYTHON) -m tools.test --soak --backend "$(BACKEND)" -- $(ARGS)

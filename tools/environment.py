@@ -1,0 +1,34 @@
+"""The environment that tests and checks run in: ours alone, whatever the caller's shell or .env says."""
+
+from collections.abc import Mapping
+
+# Every name that liqui's settings read; those of a database or of Redis come in families.
+FAMILIES = ("DB_", "REDIS_", "CACHE_TTL_", "CELERY_")
+NAMES = {
+    "ALLOWED_HOSTS",
+    "BARS_REREAD_SECONDS",
+    "DATABASE_URL",
+    "DEBUG",
+    "DJANGO_SETTINGS_MODULE",
+    "FEED",
+    "HOST",
+    "HTTPS_ONLY",
+    "LIQUI_ENV_FILE",
+    "LIQUI_HOME",
+    "LOG_FORMAT",
+    "LOG_LEVEL",
+    "LONG_QUERY_TIMEOUT_SECONDS",
+    "MAX_CONNECTIONS",
+    "MAX_STREAMS",
+    "PORT",
+    "PROMETHEUS_MULTIPROC_DIR",
+    "QUERY_TIMEOUT_SECONDS",
+    "SECRET_KEY",
+    "STREAM_TIMEOUT_SECONDS",
+}
+
+
+def clean_environment(variables: Mapping[str, str], home: str) -> dict[str, str]:
+    """``variables`` without any setting of liqui's, reading no .env file, and with ``home`` as LIQUI_HOME."""
+    kept = {name: value for name, value in variables.items() if name not in NAMES and not name.startswith(FAMILIES)}
+    return kept | {"LIQUI_HOME": home, "LIQUI_ENV_FILE": ""}
