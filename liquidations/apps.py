@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class LiquidationsConfig(AppConfig):
+    name = "liquidations"
+    verbose_name = "Liquidations"

@@ -1,0 +1,83 @@
+"""Celery tasks: thin, safe to run twice, and asked for by name from a second shell (`celery -A liqui call …`)."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+from django.db import Error
+
+from database.errors import classify
+from liquidations.bars import (
+    DAYS_AT_ONCE,
+    bars_advance,
+    bars_build,
+    bars_rebuild,
+    bars_status,
+    clock_ms,
+    stale_days_build,
+)
+from liquidations.domain import MAX_TIMESTAMP_MS
+from liquidations.sample_fill import sample_fill
+from liquidations.table import TableUnusable
+
+logger = structlog.get_logger(__name__)
+
+WORKERS_AT_MOST = 32  # that a rebuild is split over
+
+
+@contextmanager
+def database_away_in_one_line() -> Iterator[None]:
+    """A database or table that cannot be used now ends the task with a line instead of a traceback; beat asks again."""
+    try:
+        yield
+    except Error as error:
+        if not isinstance(error, TableUnusable) and classify(error) not in ("gone", "busy", "schema"):
+            raise
+        logger.error("task left for later: the database cannot be used", error=str(error))
+
+
+@shared_task(name="liquidations.build_bars")
+@database_away_in_one_line()
+def build_bars() -> None:
+    """Bring the bars up to date; beat asks for it every minute."""
+    started = time.monotonic()
+    days = bars_build()
+    if days:
+        logger.info("bars built", stale_days=days, seconds=round(time.monotonic() - started, 1))
+
+
+@shared_task(name="liquidations.rebuild_bars")
+@database_away_in_one_line()
+def rebuild_bars(symbol: str | None = None, start_ms: int = 0, end_ms: int = MAX_TIMESTAMP_MS) -> None:
+    """Build bars again from the table, of one symbol or all, in [start_ms, end_ms), by all the workers there are."""
+    bars_advance(clock_ms())
+    days = bars_rebuild(symbol, start_ms, end_ms)
+    for symbols in shares(days, WORKERS_AT_MOST):
+        build_stale_days.delay(symbols)  # type: ignore[operator]  # celery's annotations have no tasks
+    logger.info("bars are being rebuilt", symbols=len(days), days=sum(days.values()))
+
+
+def shares(days: Mapping[str, int], parts: int) -> list[list[str]]:
+    """Symbols dealt out to ``parts`` lists at the most; one with many days is in several, a month's worth for each."""
+    months = [name for name, count in sorted(days.items()) for _ in range(0, count, DAYS_AT_ONCE)]
+    return [months[first::parts] for first in range(min(parts, len(months)))]
+
+
+@shared_task(name="liquidations.build_stale_days")
+@database_away_in_one_line()
+def build_stale_days(symbols: Sequence[str]) -> None:
+    """Build those stale days of the symbols that no other worker is at."""
+    days = sum(stale_days_build(symbol) for symbol in dict.fromkeys(symbols))
+    if days:
+        logger.info("bars built", symbols=len(symbols), stale_days=days, still_stale=bars_status().stale_days)
+
+
+@shared_task(name="liquidations.sample_fill")
+@database_away_in_one_line()
+def fill_sample() -> None:
+    """Add to the sample database what was "traded" since; does nothing with any other feed."""
+    if settings.LIQUI_FEED == "sample":
+        sample_fill(clock_ms())

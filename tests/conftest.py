@@ -1,0 +1,57 @@
+"""Fixtures for all tests: the table of forced orders beside Django's own test database."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import hypothesis
+import pytest
+from django.conf import settings
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from liquidations.services import orders_write
+from liquidations.table import table_create, table_profile_reset
+from liquidations.types import ForcedOrder, WriteResult
+
+pytest_plugins = ["tests.plugin_live", "tests.plugin_servers"]
+
+hypothesis.settings.register_profile("test", deadline=None, max_examples=30, print_blob=True)
+hypothesis.settings.register_profile("soak", deadline=None, max_examples=1000, print_blob=True)
+hypothesis.settings.load_profile("soak" if os.environ.get("LIQUI_SOAK") else "test")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Django's test runner does not make unmanaged tables."""
+    with django_db_blocker.unblock():
+        table_create()
+
+
+@pytest.fixture(autouse=True)
+def forgotten_table() -> None:
+    """What one test knew of the table is not true in the next."""
+    table_profile_reset()
+
+
+@pytest.fixture
+def committed(transactional_db: None) -> Iterator[None]:
+    """Rows written in the test are committed, so other connections see them; all are gone afterwards."""
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {settings.DB_LIQ_TABLENAME}")
+
+
+@pytest.fixture
+def write(committed: None) -> Callable[[Sequence[ForcedOrder]], WriteResult]:
+    """Commits orders to the table."""
+    return orders_write
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of recorded exchange data."""
+    folder = os.environ.get("LIQUI_RECORDINGS")
+    if not folder:
+        pytest.skip("LIQUI_RECORDINGS is not set: it names the folder of recorded exchange data")
+    return Path(folder)
