@@ -1,0 +1,42 @@
+"""The Celery app: ``celery -A liqui worker|beat|call``. Settings are Django's, with the prefix CELERY."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import beat_init, celeryd_init, setup_logging
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liqui.settings")
+
+app = Celery("liqui")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+def periodic(task: str, every_s: int) -> dict[str, Any]:
+    # Expires: what piled up while no worker ran would only do the same work again and again.
+    return {"task": task, "schedule": every_s, "options": {"expires": every_s}}
+
+
+app.conf.beat_schedule = {"build-bars": periodic("liquidations.build_bars", 60)}
+if settings.LIQUI_FEED == "sample":
+    app.conf.beat_schedule["sample-fill"] = periodic("liquidations.sample_fill", 60)
+
+
+@setup_logging.connect
+def keep_logging(**kwargs: Any) -> None:
+    """Django has configured logging; a receiver of this signal is what keeps Celery from doing it again."""
+
+
+@celeryd_init.connect
+@beat_init.connect
+def announce(**kwargs: Any) -> None:
+    """``celery worker`` and ``celery beat`` check and print the configuration like every other process."""
+    import django
+
+    from liqui import startup
+
+    # Logging first: Celery sets Django up only later, when it imports the tasks.
+    django.setup()
+    startup.prepare()

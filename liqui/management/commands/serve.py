@@ -1,0 +1,184 @@
+"""``manage.py serve``: web server, Celery worker and beat in one process. ``make run`` calls this."""
+
+import errno
+import os
+import signal
+import socket
+import sys
+import threading
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from filelock import FileLock, Timeout
+from uvicorn.supervisors import ChangeReload
+
+from liqui import startup
+from liqui.database_setup import DatabaseSetup
+from liqui.embedded import EmbeddedCelery
+from liqui.guide import OWN_DATA_STEPS, example_path
+from liqui.metrics import remove_dead_files
+
+# Within the five seconds that a stop may take: open requests, then tasks, then whatever is left.
+REQUESTS_STOP_S = 1.5
+TASKS_STOP_S = 2.5
+STOP_S = 4.5
+
+
+class Command(BaseCommand):
+    help = "Serve liqui at HOST:PORT with a Celery worker and beat, all in this process."
+    # `startup.prepare` runs the one check that matters here; all of them would cost half of the start.
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--reload", action="store_true", help="restart at every change of a file (development)")
+
+    def handle(self, *args: Any, reload: bool, **options: Any) -> None:
+        startup.prepare()
+        with only_instance(settings.LIQUI_HOME), listening_socket() as listener:
+            remove_dead_files(settings.METRICS_DIR)
+            (serve_reloading if reload else serve)(listener)
+
+
+def serve(listener: socket.socket) -> None:
+    database, tasks = DatabaseSetup(), EmbeddedCelery()
+    # Imports Django's handler and the URLs only now: a second instance is refused before it has loaded them.
+    config = uvicorn.Config("liqui.asgi:application", **server_options())
+    server = Server(config)
+    server.install_signal_handlers(tasks)
+    try:
+        database.run()
+        tasks.start()
+        server.run(sockets=[listener])
+    finally:
+        database.stopping.set()
+        tasks.stop()
+        tasks.finish(TASKS_STOP_S)
+    leave()
+
+
+def serve_reloading(listener: socket.socket) -> None:
+    """For development: a child process serves and is started again; there is no worker to restart with it."""
+    DatabaseSetup().run()
+    print("Restarts when a file changes. Tasks do not run here: .venv/bin/celery -A liqui worker --beat --pool threads")
+    announce()
+    folders = [str(path.parent) for path in settings.BASE_DIR.glob("*/__init__.py")]
+    config = uvicorn.Config("liqui.asgi:application", reload=True, reload_dirs=folders, **server_options())
+    ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
+
+
+def server_options() -> dict[str, Any]:
+    return {
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": REQUESTS_STOP_S,
+        "lifespan": "on",
+    }
+
+
+class Server(uvicorn.Server):
+    """uvicorn, stopped by us: it would end the process with the signal's status, not with 0."""
+
+    def install_signal_handlers(self, tasks: EmbeddedCelery) -> None:
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self.should_exit:
+                leave()
+            self.should_exit = True
+            # Threads that are deep in a query or a task cannot be ended; the process can.
+            watchdog = threading.Timer(STOP_S, leave)
+            watchdog.daemon = True
+            watchdog.start()
+            tasks.stop()
+            if not self.started:
+                raise SystemExit(0)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        announce()
+
+
+def leave() -> None:
+    """End the process with status 0 now: the interpreter would wait for every thread of every pool."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+@contextmanager
+def only_instance(home: Path) -> Iterator[None]:
+    """Holds LIQUI_HOME for this process. Raises `CommandError` naming the process that has it."""
+    process_file = home / "serve.pid"
+    lock = FileLock(home / "serve.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise CommandError(f"LIQUI_HOME={home} is in use by liqui, process {holder(process_file)}.") from None
+    try:
+        process_file.write_text(str(os.getpid()))
+        yield
+    finally:
+        lock.release()
+
+
+def holder(process_file: Path) -> str:
+    try:
+        return process_file.read_text().strip() or "unknown"
+    except OSError:
+        return "unknown"
+
+
+@contextmanager
+def listening_socket() -> Iterator[socket.socket]:
+    """A socket bound to HOST:PORT. Raises `CommandError` in one line where that cannot be had."""
+    host, port = settings.ENVIRONMENT.host, settings.ENVIRONMENT.port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # Refuses a second server on this port from now on, not only once the first one is ready.
+        listener.listen(2048)
+    except OSError as error:
+        raise CommandError(bind_problem(host, port, error)) from None
+    with listener:
+        yield listener
+
+
+def bind_problem(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} of {host} is taken by another program. Choose another one: PORT={port + 1} make run"
+    return f"Cannot listen at HOST={host} PORT={port}: {error.strerror or error}."
+
+
+def announce() -> None:
+    """Where to look, in the terminal of the person who started this."""
+    host = settings.ENVIRONMENT.host
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        host = "localhost"
+    host = f"[{host}]" if ":" in host else host
+    root = f"http://{host}:{settings.ENVIRONMENT.port}"
+    lines = [
+        "",
+        f"  liqui    {root}/",
+        f"  docs     {root}/docs",
+        f"  health   {root}/health",
+        f"  try      curl '{root}{example_path()}'",
+        "",
+    ]
+    if settings.LIQUI_FEED == "sample":
+        lines += ["  This is sample data. To serve your own:", *(f"    {step}" for step in OWN_DATA_STEPS), ""]
+    print("\n".join(lines), flush=True)

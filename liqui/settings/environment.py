@@ -1,0 +1,367 @@
+"""Reads liqui's configuration from the environment, in this one place.
+
+Nothing is raised here: a wrong value or a wrong combination becomes a `Problem`, which `liqui.checks` reports as a
+system check, so that every fault is named in one run and no process starts on a half-read configuration.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import environ
+
+FEEDS = ("none", "sample")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOG_FORMATS = ("console", "json")
+DATABASE_NAMES = ("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_DATABASE", "DB_NAME")
+REDIS_NAMES = ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB")
+TABLE_NAME = re.compile(r"[\w$]{1,64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of the configuration: a system check id, what is wrong, and what to do."""
+
+    id: str
+    message: str
+    hint: str = ""
+
+
+@dataclass
+class Reader:
+    """Typed access to an environment; collects `Problem`s and goes on with the default."""
+
+    environ: Mapping[str, str]
+    problems: list[Problem] = field(default_factory=list)
+
+    def has(self, *names: str) -> list[str]:
+        return [name for name in names if self.environ.get(name, "") != ""]
+
+    def text(self, name: str, default: str = "") -> str:
+        return self.environ.get(name, "") or default
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        raw = self.text(name)
+        try:
+            value = int(raw) if raw else default
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            self.report("liqui.E001", f"{name}={raw!r} is not a whole number from {low} to {high}.")
+            return default
+        return value
+
+    def boolean(self, name: str, default: bool) -> bool:
+        raw = self.text(name).lower()
+        if raw in environ.Env.BOOLEAN_TRUE_STRINGS:
+            return True
+        if raw in ("false", "off", "n", "no", "0"):
+            return False
+        if raw:
+            self.report("liqui.E001", f"{name}={raw!r} is neither true nor false.")
+        return default
+
+    def choice(self, name: str, default: str, choices: Sequence[str]) -> str:
+        value = self.text(name, default)
+        if value not in choices:
+            self.report("liqui.E001", f"{name}={value!r} is not one of: {', '.join(choices)}.")
+            return default
+        return value
+
+    def report(self, id: str, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(id, message, hint))
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Everything that the environment decides, read and checked; the fields are named as the variables."""
+
+    home: Path
+    metrics_dir: Path
+    host: str
+    port: int
+    feed: str
+    debug: bool
+    secret_key: str
+    https_only: bool
+    allowed_hosts: list[str]
+    log_level: str
+    log_format: str
+    database: dict[str, Any]
+    liq_tablename: str
+    redis_url: str
+    broker_url: str
+    cache_ttl_seconds: int
+    cache_ttl_symbols: int
+    query_timeout_seconds: int
+    long_query_timeout_seconds: int
+    stream_timeout_seconds: int
+    max_streams: int
+    max_connections: int
+    bars_reread_seconds: int
+    problems: list[Problem]
+
+    @property
+    def has_database_server(self) -> bool:
+        return self.database["ENGINE"].endswith("mysql")
+
+    @property
+    def mode(self) -> str:
+        return "server" if self.has_database_server else "embedded"
+
+    @property
+    def database_place(self) -> str:
+        """Where the database is, without secrets."""
+        name = self.database["NAME"]
+        if self.has_database_server:
+            return f"MySQL {self.database['HOST']}:{self.database['PORT']}/{name}"
+        return f"SQLite {name}"
+
+    def describe(self) -> str:
+        """The chosen mode in one line, without secrets; printed at start."""
+        cache = f"Redis {without_password(self.redis_url)}" if self.redis_url else "local memory"
+        feed = "sample data" if self.feed == "sample" else f"feed {self.feed}"
+        return f"{self.mode} · {self.database_place} · cache: {cache} · {feed}"
+
+
+def environment_read(variables: Mapping[str, str], base_dir: Path) -> Environment:
+    """Read and check the whole configuration. ``base_dir`` is where the default ``LIQUI_HOME`` (var/) lies."""
+    reader = Reader(variables)
+    home = Path(os.path.abspath(os.path.expanduser(reader.text("LIQUI_HOME", str(base_dir / "var")))))
+    metrics_dir = Path(reader.text("PROMETHEUS_MULTIPROC_DIR", str(home / "metrics")))
+    prepare_folders(reader, home, metrics_dir)
+    feed = reader.choice("FEED", "none", FEEDS)
+    database = with_driver(reader, read_database(reader, home, feed), home)
+    redis_url = read_redis_url(reader)
+    return Environment(
+        home=home,
+        metrics_dir=metrics_dir,
+        host=reader.text("HOST", "127.0.0.1"),
+        port=reader.integer("PORT", 8000, 1, 65535),
+        feed=feed,
+        debug=reader.boolean("DEBUG", False),
+        secret_key=read_secret_key(reader, home, embedded="sqlite" in database["ENGINE"]),
+        https_only=reader.boolean("HTTPS_ONLY", False),
+        allowed_hosts=[host.strip() for host in reader.text("ALLOWED_HOSTS", "*").split(",") if host.strip()],
+        log_level=reader.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
+        log_format=reader.choice("LOG_FORMAT", "console", LOG_FORMATS),
+        database=database,
+        liq_tablename=read_table_name(reader),
+        redis_url=redis_url,
+        broker_url=reader.text("CELERY_BROKER_URL", redis_url or "filesystem://localhost"),
+        cache_ttl_seconds=reader.integer("CACHE_TTL_SECONDS", 300, 0, 31_536_000),
+        cache_ttl_symbols=reader.integer("CACHE_TTL_SYMBOLS", 3600, 0, 31_536_000),
+        query_timeout_seconds=reader.integer("QUERY_TIMEOUT_SECONDS", 30, 1, 86_400),
+        long_query_timeout_seconds=reader.integer("LONG_QUERY_TIMEOUT_SECONDS", 120, 1, 86_400),
+        stream_timeout_seconds=reader.integer("STREAM_TIMEOUT_SECONDS", 3600, 1, 86_400),
+        max_streams=reader.integer("MAX_STREAMS", 8, 1, 1000),
+        max_connections=reader.integer("MAX_CONNECTIONS", 20, 2, 10_000),
+        bars_reread_seconds=reader.integer("BARS_REREAD_SECONDS", 3600, 300, 604_800),
+        problems=reader.problems,
+    )
+
+
+def prepare_folders(reader: Reader, home: Path, metrics_dir: Path) -> None:
+    """Make the folders that every process writes to; ``home`` holds files of one's own in both modes."""
+    for folder in (home, home / "celery" / "queue", metrics_dir):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            reason = "" if os.access(folder, os.W_OK | os.X_OK) else "Permission denied"
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            reason = getattr(error, "strerror", None) or str(error)
+        if reason:
+            message = f"LIQUI_HOME={str(home)!r} cannot be used: {folder}: {reason}."
+            reader.report("liqui.E006", message, "Choose another folder.")
+            return
+
+
+def with_driver(reader: Reader, database: dict[str, Any], home: Path) -> dict[str, Any]:
+    """``database``, or SQLite's settings where its driver is missing: Django would raise before any check can run."""
+    if not database["ENGINE"].endswith("mysql"):
+        return database
+    try:
+        import MySQLdb  # noqa: F401
+    except ImportError as error:
+        reader.report(
+            "liqui.E007",
+            f"A database server is set, but mysqlclient, which speaks to it, cannot be loaded ({error}).",
+            "Install it: .venv/bin/pip install -r requirements/mysql.txt "
+            "(needs gcc, pkg-config, python3-dev and libmariadb-dev or default-libmysqlclient-dev).",
+        )
+        return sqlite(home / "liqui.sqlite3")
+    return database
+
+
+def read_database(reader: Reader, home: Path, feed: str) -> dict[str, Any]:
+    """Django's settings of the one database: SQLite in ``home`` when nothing is set, else MySQL or MariaDB."""
+    url, parts = reader.text("DATABASE_URL"), reader.has(*DATABASE_NAMES)
+    if url and parts:
+        reader.report("liqui.E004", f"DATABASE_URL and {', '.join(parts)} are both set.", "Keep one of the two.")
+    if url:
+        return database_from_url(reader, url, home, feed)
+    if parts:
+        return database_from_parts(reader, home, feed)
+    return sqlite(home / ("sample.sqlite3" if feed == "sample" else "liqui.sqlite3"))
+
+
+def database_from_url(reader: Reader, url: str, home: Path, feed: str) -> dict[str, Any]:
+    config, port = {"ENGINE": "", "NAME": ""}, 3306
+    try:
+        parts = urlsplit(url)
+        # A host in SQLite's URL is a path with a slash too few.
+        if parts.scheme == "mysql" or (parts.scheme == "sqlite" and not parts.netloc):
+            config = environ.Env.db_url_config(url)
+            port = int(config["PORT"] or 3306)
+    except (ValueError, KeyError, environ.ImproperlyConfigured):
+        config = {"ENGINE": "", "NAME": ""}
+    engine = config["ENGINE"].rpartition(".")[2]
+    # In memory each thread would have a database of its own.
+    if engine == "sqlite3" and config["NAME"] not in ("", ":memory:"):
+        path = Path(config["NAME"])
+        return sqlite(path.with_name(f"{path.stem}_sample{path.suffix}") if feed == "sample" else path)
+    if engine == "mysql" and config["NAME"]:
+        return mysql(config["HOST"] or "127.0.0.1", port, config["USER"], config["PASSWORD"], config["NAME"], feed)
+    reader.report(
+        "liqui.E001",
+        f"DATABASE_URL={without_password(url)!r} is not mysql://user:password@host:port/name or sqlite:///path.",
+    )
+    return sqlite(home / "liqui.sqlite3")
+
+
+def database_from_parts(reader: Reader, home: Path, feed: str) -> dict[str, Any]:
+    names = {reader.text(name) for name in reader.has("DB_DATABASE", "DB_NAME")}
+    if len(names) > 1:
+        reader.report(
+            "liqui.E003", f"DB_DATABASE and DB_NAME disagree: {' and '.join(sorted(names))}.", "Keep one of the two."
+        )
+    missing = [name for name in ("DB_HOST", "DB_USER") if not reader.has(name)]
+    # An empty password is a password; only its absence is a mistake.
+    missing += ["DB_PASSWORD"] if "DB_PASSWORD" not in reader.environ else []
+    missing += [] if names else ["DB_DATABASE"]
+    port = reader.integer("DB_PORT", 3306, 1, 65535)
+    if missing:
+        reader.report(
+            "liqui.E002",
+            f"{', '.join(reader.has(*DATABASE_NAMES))} set, but {', '.join(missing)} missing.",
+            "Set all of DB_HOST, DB_USER, DB_PASSWORD and DB_DATABASE for a database server, or none for SQLite.",
+        )
+        return sqlite(home / "liqui.sqlite3")
+    return mysql(
+        reader.text("DB_HOST"), port, reader.text("DB_USER"), reader.text("DB_PASSWORD"), sorted(names)[0], feed
+    )
+
+
+def sqlite(path: Path) -> dict[str, Any]:
+    return {
+        "ENGINE": "django_prometheus.db.backends.sqlite3",
+        "NAME": str(path),
+        "ATOMIC_REQUESTS": False,
+        # Opening the file and setting it up costs more than most queries.
+        "CONN_MAX_AGE": 300,
+        # IMMEDIATE: a deferred transaction that has read cannot upgrade and fails at once with "database is locked".
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536;",
+        },
+        # A file for the tests too: servers and exports open connections of their own.
+        "TEST": {"NAME": str(path.with_name(f"test_{path.name}"))},
+    }
+
+
+def mysql(host: str, port: int, user: str, password: str, name: str, feed: str) -> dict[str, Any]:
+    # Other feeds never share a database with the user's own rows.
+    name = f"{name}_{feed}" if feed != "none" else name
+    return {
+        "ENGINE": "django_prometheus.db.backends.mysql",
+        "HOST": host,
+        "PORT": port,
+        "USER": user,
+        "PASSWORD": password,
+        "NAME": name,
+        "ATOMIC_REQUESTS": False,
+        "CONN_MAX_AGE": 300,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "charset": "utf8mb4",
+            "connect_timeout": 2,
+            "isolation_level": "read committed",
+            "init_command": "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES')",
+        },
+        "TEST": {"CHARSET": "utf8mb4"},
+    }
+
+
+def read_table_name(reader: Reader) -> str:
+    name = reader.text("DB_LIQ_TABLENAME", "binance_liqs")
+    if not TABLE_NAME.fullmatch(name):
+        reader.report("liqui.E001", f"DB_LIQ_TABLENAME={name!r} is not a table name (letters, digits, _ and $).")
+        return "binance_liqs"
+    return name
+
+
+def read_redis_url(reader: Reader) -> str:
+    """``REDIS_URL`` wins; any REDIS_* alone means that server with the others' defaults; nothing means no Redis."""
+    url = reader.text("REDIS_URL")
+    if url:
+        if not is_redis_url(url):
+            reader.report("liqui.E001", f"REDIS_URL={without_password(url)!r} is not redis://[:password@]host:port/db.")
+            return ""
+        return url
+    if not reader.has(*REDIS_NAMES):
+        return ""
+    host, password = reader.text("REDIS_HOST", "localhost"), reader.text("REDIS_PASSWORD")
+    port, number = reader.integer("REDIS_PORT", 6379, 1, 65535), reader.integer("REDIS_DB", 0, 0, 65535)
+    return f"redis://{':' + quote(password, safe='') + '@' if password else ''}{host}:{port}/{number}"
+
+
+def is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("redis", "rediss", "unix") and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+
+
+def read_secret_key(reader: Reader, home: Path, *, embedded: bool) -> str:
+    """``SECRET_KEY``, required on a server; when embedded made once and kept in ``home``."""
+    key = reader.text("SECRET_KEY")
+    if key or not embedded:
+        if not key:
+            reader.report(
+                "liqui.E005",
+                "SECRET_KEY is not set; it is required with a database server.",
+                "Make one: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
+            )
+        return key or "unset: liqui.E005 keeps every process from starting with this"
+    path = home / "secret_key"
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(50))
+    except (OSError, ValueError):
+        # It is there already, or `prepare_folders` has said why it cannot be.
+        pass
+    try:
+        key = path.read_text("ascii").strip()
+    except (OSError, ValueError) as error:
+        key = ""
+        if not reader.problems:
+            reader.report("liqui.E006", f"{path} cannot be read: {error}.", "Delete it: a new one will be made.")
+    return key or secrets.token_urlsafe(50)
+
+
+def without_password(url: str) -> str:
+    """The URL with its password replaced, fit for a log."""
+    try:
+        parts = urlsplit(url)
+        secret = parts.password
+    except ValueError:
+        return "(unreadable)"
+    if secret is None:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{secret}@", ":***@")))

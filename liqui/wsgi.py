@@ -1,0 +1,12 @@
+"""The WSGI application, for production's REST workers: ``granian --interface wsgi liqui.wsgi:application``."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liqui.settings")
+application = get_wsgi_application()
+
+from liqui import startup  # noqa: E402
+
+startup.prepare()

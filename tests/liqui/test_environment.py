@@ -1,0 +1,158 @@
+"""Whatever stands in the environment, reading it ends in settings and a list of named faults, never in a traceback."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liqui.settings.environment import DATABASE_NAMES, REDIS_NAMES, Environment, environment_read
+from tools.environment import NAMES
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVER = {"DB_HOST": "db", "DB_USER": "u", "DB_PASSWORD": "p", "DB_DATABASE": "liq", "SECRET_KEY": "k"}
+VARIABLES = [
+    *sorted(NAMES - {"LIQUI_HOME", "PROMETHEUS_MULTIPROC_DIR"}),
+    "DB_HOST",
+    "DB_PORT",
+    "DB_USER",
+    "DB_PASSWORD",
+    "DB_DATABASE",
+    "DB_NAME",
+    "DB_LIQ_TABLENAME",
+    "REDIS_URL",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_PASSWORD",
+    "REDIS_DB",
+    "CELERY_BROKER_URL",
+    "CACHE_TTL_SECONDS",
+    "CACHE_TTL_SYMBOLS",
+]
+
+
+def read(home: Path, **variables: str) -> Environment:
+    return environment_read({"LIQUI_HOME": str(home), **variables}, home)
+
+
+def ids(environment: Environment) -> list[str]:
+    return [problem.id for problem in environment.problems]
+
+
+def test_nothing_set_means_sqlite_and_local_memory(tmp_path: Path) -> None:
+    environment = read(tmp_path)
+    assert not environment.problems
+    assert environment.describe() == f"embedded · SQLite {tmp_path}/liqui.sqlite3 · cache: local memory · feed none"
+
+
+@pytest.mark.parametrize(
+    ("variables", "id", "words"),
+    [
+        ({"PORT": "http"}, "liqui.E001", "PORT='http'"),
+        ({"PORT": "0"}, "liqui.E001", "from 1 to 65535"),
+        ({"FEED": "live"}, "liqui.E001", "none, sample"),
+        ({"DEBUG": "maybe"}, "liqui.E001", "neither true nor false"),
+        ({"LOG_LEVEL": "LOUD"}, "liqui.E001", "LOG_LEVEL"),
+        ({"DB_LIQ_TABLENAME": "liqs; DROP TABLE x"}, "liqui.E001", "not a table name"),
+        ({"REDIS_URL": "http://x"}, "liqui.E001", "REDIS_URL"),
+        ({"REDIS_URL": "redis://[::1"}, "liqui.E001", "REDIS_URL"),
+        ({"DATABASE_URL": "postgres://u:secret@h/d"}, "liqui.E001", "mysql://"),
+        ({"DATABASE_URL": "mysql://u:p@h:port/d"}, "liqui.E001", "mysql://"),
+        ({"DATABASE_URL": "sqlite://liqui.sqlite3"}, "liqui.E001", "sqlite:///path"),
+        ({"DATABASE_URL": "sqlite://"}, "liqui.E001", "sqlite:///path"),
+        ({"DB_HOST": "db"}, "liqui.E002", "DB_USER, DB_PASSWORD, DB_DATABASE missing"),
+        ({"DB_PORT": "3307"}, "liqui.E002", "DB_HOST"),
+        (SERVER | {"DB_NAME": "other"}, "liqui.E003", "liq and other"),
+        (SERVER | {"DATABASE_URL": "mysql://u:p@h/d"}, "liqui.E004", "both set"),
+        ({"DATABASE_URL": "mysql://u:p@h/d"}, "liqui.E005", "SECRET_KEY is not set"),
+    ],
+)
+def test_each_fault_has_its_id_and_says_what_is_wrong(
+    tmp_path: Path, variables: dict[str, str], id: str, words: str
+) -> None:
+    environment = read(tmp_path, **variables)
+    assert id in ids(environment)
+    text = " ".join(problem.message for problem in environment.problems)
+    assert words in text
+    assert "secret" not in text
+
+
+def test_an_alias_that_agrees_is_no_fault(tmp_path: Path) -> None:
+    environment = read(tmp_path, **SERVER, DB_NAME="liq")
+    assert not environment.problems
+    assert environment.database["NAME"] == "liq"
+
+
+def test_redis_url_wins_over_its_parts(tmp_path: Path) -> None:
+    environment = read(tmp_path, REDIS_URL="redis://cache:1/2", REDIS_HOST="other")
+    assert environment.redis_url == "redis://cache:1/2"
+
+
+def test_a_redis_password_may_hold_any_character(tmp_path: Path) -> None:
+    environment = read(tmp_path, REDIS_HOST="r", REDIS_PASSWORD="a/b@c")
+    assert environment.redis_url == "redis://:a%2Fb%40c@r:6379/0"
+    assert "a%2Fb" not in environment.describe()
+
+
+def test_other_feeds_never_share_a_database_with_the_users_rows(tmp_path: Path) -> None:
+    assert read(tmp_path, FEED="sample").database["NAME"] == str(tmp_path / "sample.sqlite3")
+    assert read(tmp_path, FEED="sample", **SERVER).database["NAME"] == "liq_sample"
+
+
+def test_the_secret_key_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
+    assert read(tmp_path).secret_key == read(tmp_path).secret_key
+    assert (tmp_path / "secret_key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    environment = environment_read({"LIQUI_HOME": str(tmp_path / "file")}, tmp_path)
+    assert ids(environment) == ["liqui.E006"]
+    assert str(tmp_path / "file") in environment.problems[0].message
+
+
+def test_a_server_without_its_driver_is_a_fault_that_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "MySQLdb", None)
+    environment = read(tmp_path, **SERVER)
+    assert ids(environment) == ["liqui.E007"]
+    assert "pip install -r requirements/mysql.txt" in environment.problems[0].hint
+
+
+@given(
+    variables=st.dictionaries(
+        st.sampled_from(VARIABLES),
+        st.one_of(
+            st.text(max_size=30),
+            st.sampled_from(
+                ["mysql://", "mysql://u:p@h/d", "sqlite:///", "sqlite://:memory:", "redis://h:x", "//[", "1"]
+            ),
+            st.from_regex(r"\A(mysql|sqlite|redis|postgres|unix)://[\w:@/\[\]%.]{0,20}\Z"),
+        ),
+        max_size=8,
+    )
+)
+def test_no_value_of_any_variable_raises(variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    environment = read(tmp_path_factory.getbasetemp() / "any", **variables)
+    assert environment.describe()
+    assert environment.database["ENGINE"]
+
+
+@given(name=st.text(max_size=20))
+def test_no_name_of_the_folder_raises(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    inside = name.replace("/", "").replace("..", "")
+    environment_read({"LIQUI_HOME": f"{tmp_path_factory.getbasetemp()}/any/{inside}"}, Path("/nonexistent"))
+
+
+def test_the_example_file_names_every_setting_and_its_default(tmp_path: Path) -> None:
+    source = (ROOT / "liqui/settings/environment.py").read_text()
+    read = set(re.findall(r'reader\.\w+\(\s*"([A-Z_]+)"', source)) | {*DATABASE_NAMES, *REDIS_NAMES}
+    example = (ROOT / ".env.example").read_text()
+    lines = dict(re.findall(r"^#([A-Z_]+)=(\S*)", example, re.MULTILINE))
+    assert read <= lines.keys()
+    defaults = {name: value for name, value in lines.items() if not name.startswith(("DB_", "DATABASE_", "REDIS_"))}
+    without = environment_read({"LIQUI_HOME": str(tmp_path)}, tmp_path)
+    assert environment_read(defaults | {"LIQUI_HOME": str(tmp_path)}, tmp_path) == without
