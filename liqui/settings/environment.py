@@ -278,7 +278,7 @@ def mysql(host: str, port: int, user: str, password: str, name: str, feed: str) 
     # Other feeds never share a database with the user's own rows.
     name = f"{name}_{feed}" if feed != "none" else name
     return {
-        "ENGINE": "django_prometheus.db.backends.mysql",
+        "ENGINE": "database.backends.mysql",
         "HOST": host,
         "PORT": port,
         "USER": user,

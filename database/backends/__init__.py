@@ -1,0 +1,1 @@
+"""Django's database backends, where they need to be different."""
