@@ -77,6 +77,12 @@ def parse_timeframe_ms(text: str) -> int:
     return timeframe_ms
 
 
+def format_timeframe(timeframe_ms: int) -> str:
+    """The shortest text that `parse_timeframe_ms` reads as this length: "1h", not "60m"."""
+    unit = next(unit for unit in ("d", "h", "m") if timeframe_ms % TIMEFRAME_UNITS_MS[unit] == 0)
+    return f"{timeframe_ms // TIMEFRAME_UNITS_MS[unit]}{unit}"
+
+
 def floor_ms(timestamp_ms: int, interval_ms: int) -> int:
     """Start of the interval of ``interval_ms`` (from the epoch) that holds ``timestamp_ms``. Days and shorter only."""
     return timestamp_ms - timestamp_ms % interval_ms

@@ -82,6 +82,10 @@ class BucketParameters(QueryParameters):
             ) from None
 
 
+class SymbolsParameters(QueryParameters):
+    """None: whatever is sent is ignored."""
+
+
 class OrdersParameters(QueryParameters):
     symbol = symbol_parameter()
     start_timestamp = timestamp_parameter("Start", required=False)

@@ -8,6 +8,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 
 from database.retrying import retry_when_busy
 from liquidations.bars import stale_days_mark
+from liquidations.caching import orders_changed
 from liquidations.domain import canonical_symbol
 from liquidations.merging import merge
 from liquidations.table import Column, TableProfile, storable, table_profile
@@ -44,6 +45,7 @@ def write_or_halve(profile: TableProfile, batch: Sequence[Indexed]) -> WriteResu
             result = merge(profile, [order for _, order in batch])
             if result.inserted or result.completed:
                 stale_days_mark(order for _, order in batch)
+                orders_changed(order for _, order in batch)
             return result
     except (DataError, IntegrityError) as error:
         if len(batch) == 1:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -10,6 +11,9 @@ from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
+from cachemgmt import caching, hits
+from cachemgmt.stores import store
+from liquidations.caching import announced
 from liquidations.services import orders_write
 from liquidations.table import table_create, table_profile_reset
 from liquidations.types import ForcedOrder, WriteResult
@@ -32,6 +36,25 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 def forgotten_table() -> None:
     """What one test knew of the table is not true in the next."""
     table_profile_reset()
+
+
+@pytest.fixture(autouse=True)
+def forgotten_answers() -> None:
+    """Neither are the answers that were kept in it: here, and in servers that share our Redis or our database."""
+    hits.remembered.clear()
+    caching.database_failed_at = float("-inf")
+    caching.flights.forget_all()
+    announced.clear()
+    memory = getattr(store(), "memory", store())
+    memory.forget()
+    if settings.ENVIRONMENT.redis_url:
+        store().renew()
+
+
+@pytest.fixture
+def uncached(settings: Any) -> None:
+    """Every request asks the database."""
+    settings.CACHE_ENABLED = False
 
 
 @pytest.fixture

@@ -122,6 +122,7 @@ def server_environment(home: Path) -> dict[str, str]:
     redis_url = settings.ENVIRONMENT.redis_url
     return clean_environment(os.environ, str(home)) | {
         "FEED": "none",
+        "CACHE_KEY_PREFIX": settings.CACHE_KEY_PREFIX,
         "SECRET_KEY": secrets.token_urlsafe(50),
         **({"REDIS_URL": redis_url, "CELERY_BROKER_URL": "filesystem://localhost"} if redis_url else {}),
     }

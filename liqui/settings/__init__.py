@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 import environ
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from liqui import __version__
 from liqui.settings.environment import environment_read
@@ -28,6 +30,15 @@ MAX_CONNECTIONS = ENVIRONMENT.max_connections
 BARS_REREAD_SECONDS = ENVIRONMENT.bars_reread_seconds
 CACHE_TTL_SECONDS = ENVIRONMENT.cache_ttl_seconds
 CACHE_TTL_SYMBOLS = ENVIRONMENT.cache_ttl_symbols
+CACHE_TTL_RECENT_SECONDS = ENVIRONMENT.cache_ttl_recent_seconds
+CACHE_TTL_HISTORICAL_SECONDS = ENVIRONMENT.cache_ttl_historical_seconds
+CACHE_TTL_NEGATIVE_SECONDS = ENVIRONMENT.cache_ttl_negative_seconds
+CACHE_STALE_SECONDS = ENVIRONMENT.cache_stale_seconds
+CACHE_ENABLED = ENVIRONMENT.cache_enabled
+CACHE_KEY_PREFIX = ENVIRONMENT.cache_key_prefix
+CACHE_MEMORY_MB = ENVIRONMENT.cache_memory_mb
+LIQUI_TOKEN = ENVIRONMENT.liqui_token
+CORS_ORIGINS = ENVIRONMENT.cors_origins
 
 # Every process writes its figures into one folder and any web worker answers with the sum of all: several web
 # workers and Celery need no port of their own. prometheus_client reads the name when it is first imported.
@@ -55,6 +66,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "cachemgmt",
     "liquidations",
     "liqui",
 ]
@@ -90,9 +102,14 @@ CACHES = {
     "default": {
         "BACKEND": "django_prometheus.cache.backends.redis.RedisCache",
         "LOCATION": ENVIRONMENT.redis_url,
-        "KEY_PREFIX": "liqui",
+        "KEY_PREFIX": CACHE_KEY_PREFIX,
         "TIMEOUT": CACHE_TTL_SECONDS,
-        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},
+        "OPTIONS": {
+            # One failure is one short wait: who tries again, and when, is the cache's breaker's to decide.
+            "SOCKET_CONNECT_TIMEOUT": ENVIRONMENT.redis_timeout_ms / 1000,
+            "SOCKET_TIMEOUT": ENVIRONMENT.redis_timeout_ms / 1000,
+            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
+        },
     }
     if ENVIRONMENT.redis_url
     else {

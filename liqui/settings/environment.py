@@ -4,6 +4,7 @@ Nothing is raised here: a wrong value or a wrong combination becomes a `Problem`
 system check, so that every fault is named in one run and no process starts on a half-read configuration.
 """
 
+import hashlib
 import os
 import re
 import secrets
@@ -21,6 +22,9 @@ LOG_FORMATS = ("console", "json")
 DATABASE_NAMES = ("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_DATABASE", "DB_NAME")
 REDIS_NAMES = ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB")
 TABLE_NAME = re.compile(r"[\w$]{1,64}", re.ASCII)
+KEY_PREFIX = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s,*]+")
+MIN_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,16 @@ class Environment:
     broker_url: str
     cache_ttl_seconds: int
     cache_ttl_symbols: int
+    cache_ttl_recent_seconds: int
+    cache_ttl_historical_seconds: int
+    cache_ttl_negative_seconds: int
+    cache_stale_seconds: int
+    cache_enabled: bool
+    cache_key_prefix: str
+    cache_memory_mb: int
+    redis_timeout_ms: int
+    liqui_token: str
+    cors_origins: list[str]
     query_timeout_seconds: int
     long_query_timeout_seconds: int
     stream_timeout_seconds: int
@@ -154,8 +168,18 @@ def environment_read(variables: Mapping[str, str], base_dir: Path) -> Environmen
         liq_tablename=read_table_name(reader),
         redis_url=redis_url,
         broker_url=reader.text("CELERY_BROKER_URL", redis_url or "filesystem://localhost"),
-        cache_ttl_seconds=reader.integer("CACHE_TTL_SECONDS", 300, 0, 31_536_000),
-        cache_ttl_symbols=reader.integer("CACHE_TTL_SYMBOLS", 3600, 0, 31_536_000),
+        cache_ttl_seconds=reader.integer("CACHE_TTL_SECONDS", 300, 0, 604_800),
+        cache_ttl_symbols=reader.integer("CACHE_TTL_SYMBOLS", 3600, 0, 604_800),
+        cache_ttl_recent_seconds=reader.integer("CACHE_TTL_RECENT_SECONDS", 5, 0, 3600),
+        cache_ttl_historical_seconds=reader.integer("CACHE_TTL_HISTORICAL_SECONDS", 86_400, 0, 604_800),
+        cache_ttl_negative_seconds=reader.integer("CACHE_TTL_NEGATIVE_SECONDS", 10, 0, 3600),
+        cache_stale_seconds=reader.integer("CACHE_STALE_SECONDS", 3600, 0, 604_800),
+        cache_enabled=reader.boolean("CACHE_ENABLED", True),
+        cache_key_prefix=read_key_prefix(reader, database),
+        cache_memory_mb=reader.integer("CACHE_MEMORY_MB", 64, 1, 65_536),
+        redis_timeout_ms=reader.integer("REDIS_TIMEOUT_MS", 250, 10, 60_000),
+        liqui_token=read_token(reader),
+        cors_origins=read_origins(reader),
         query_timeout_seconds=reader.integer("QUERY_TIMEOUT_SECONDS", 30, 1, 86_400),
         long_query_timeout_seconds=reader.integer("LONG_QUERY_TIMEOUT_SECONDS", 120, 1, 86_400),
         stream_timeout_seconds=reader.integer("STREAM_TIMEOUT_SECONDS", 3600, 1, 86_400),
@@ -303,6 +327,39 @@ def read_table_name(reader: Reader) -> str:
         reader.report("liqui.E001", f"DB_LIQ_TABLENAME={name!r} is not a table name (letters, digits, _ and $).")
         return "binance_liqs"
     return name
+
+
+def read_key_prefix(reader: Reader, database: dict[str, Any]) -> str:
+    """What every key in Redis begins with: by default another one for each database, whoever shares the server."""
+    place = [database.get("HOST", ""), database.get("PORT", ""), database["NAME"], reader.text("DB_LIQ_TABLENAME")]
+    default = f"liqui:{hashlib.sha256(repr(place).encode()).hexdigest()[:8]}"
+    prefix = reader.text("CACHE_KEY_PREFIX", default)
+    if not KEY_PREFIX.fullmatch(prefix):
+        reader.report("liqui.E001", f"CACHE_KEY_PREFIX={prefix!r} is not made of letters, digits, _, -, . and :.")
+        return default
+    return prefix
+
+
+def read_token(reader: Reader) -> str:
+    token = reader.text("LIQUI_TOKEN")
+    if token and len(token) < MIN_TOKEN:
+        # Never the value: it would be in every log.
+        reader.report(
+            "liqui.E001",
+            f"LIQUI_TOKEN has {len(token)} characters; fewer than {MIN_TOKEN} can be guessed.",
+            "Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+        )
+    return token
+
+
+def read_origins(reader: Reader) -> list[str]:
+    """``CORS_ORIGINS``: scheme://host[:port] with commas between, or ``*``."""
+    origins = [origin.strip() for origin in reader.text("CORS_ORIGINS").split(",") if origin.strip()]
+    for origin in origins:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            reader.report("liqui.E001", f"CORS_ORIGINS: {origin!r} is not scheme://host[:port] or *.")
+            return []
+    return origins
 
 
 def read_redis_url(reader: Reader) -> str:

@@ -250,7 +250,7 @@ def test_a_table_that_lacks_a_column_is_503_and_a_clear_line_in_the_log(
 
 
 def test_a_column_that_goes_away_while_serving_is_503_and_its_return_is_noticed(
-    insert_outside: InsertRows, ask: Ask
+    insert_outside: InsertRows, ask: Ask, uncached: None
 ) -> None:
     insert_outside([("BTCUSDT", "buy", None, None, 1, 1, 1, None, 1, 1, T0)])
     path, parameters = DATA_REQUESTS[0]

@@ -99,7 +99,7 @@ def test_without_its_database_a_server_boots_and_recovers_when_the_database_come
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    with serving(server_kind, home, DATABASE_URL=absent_database.url) as live:
+    with serving(server_kind, home, DATABASE_URL=absent_database.url, CACHE_ENABLED="0") as live:
         assert_unhealthy(live)
         assert_unavailable(live)
         absent_database.bring()
@@ -131,7 +131,12 @@ def frail(
         f"CREATE DATABASE {name} CHARACTER SET utf8mb4",
     )
     home = tmp_path_factory.mktemp(name)
-    limits = {"QUERY_TIMEOUT_SECONDS": "2", "LONG_QUERY_TIMEOUT_SECONDS": "2", "STREAM_TIMEOUT_SECONDS": "20"}
+    limits = {
+        "QUERY_TIMEOUT_SECONDS": "2",
+        "LONG_QUERY_TIMEOUT_SECONDS": "2",
+        "STREAM_TIMEOUT_SECONDS": "20",
+        "CACHE_ENABLED": "0",
+    }
     with serving(request.param, home, DATABASE_URL=session_mariadb.url(name), **limits) as live:
         if request.param == "wsgi":
             live.manage("migrate")

@@ -1,0 +1,47 @@
+"""Answering a view's request from a namespace."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+
+from api.rendering import ENCODER
+from cachemgmt import figures, hits
+from cachemgmt.answers import answer
+from cachemgmt.caching import fetch
+from cachemgmt.registry import Asked, Namespace
+from cachemgmt.types import Made, Served
+
+JSON = "application/json"
+
+
+def respond(namespace: Namespace, request: Request) -> HttpResponse:
+    """The namespace's answer: validated first, kept or made. Raises what validation and making raise."""
+    asked = namespace.parameters.read(request)
+    served = served_for(namespace, asked)
+    if served.state != "bypass":
+        hits.remember(namespace.path, request.META.get("QUERY_STRING", ""), namespace.key(asked))
+    found = answer(served, request.META)
+    return HttpResponse(found.body, status=found.status, headers=dict(found.headers))
+
+
+def served_for(namespace: Namespace, asked: Asked) -> Served:
+    served = fetch(namespace.key(asked), lambda: made(namespace, asked))
+    figures.count(namespace.name, served)
+    return served
+
+
+def made(namespace: Namespace, asked: Asked) -> Made:
+    """The answer made anew. "There is nothing" is an answer too, and kept for a moment."""
+    try:
+        body = namespace.make(asked)
+    except NotFound as error:
+        handler: Any = api_settings.EXCEPTION_HANDLER
+        refusal = handler(error, {"request": SimpleNamespace(path=namespace.path)})
+        ttl_s = min(settings.CACHE_TTL_NEGATIVE_SECONDS, namespace.ttl_s(asked))
+        return Made(refusal.status_code, JSON, ENCODER.encode(refusal.data), ttl_s)
+    return Made(200, JSON, body, namespace.ttl_s(asked))

@@ -1,0 +1,128 @@
+"""Redis while it is well, local memory while it is not; callers notice nothing but `Store.name`."""
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TypeVar
+
+import redis
+
+from cachemgmt.stores.base import Changes, Reading
+from cachemgmt.stores.breaker import Breaker
+from cachemgmt.stores.memory import MemoryStore
+from cachemgmt.stores.redis import RedisStore
+from cachemgmt.types import Begun, Entry, EntryInfo, Figures, Key
+
+FAILURES = (redis.RedisError, OSError)
+# Local copies are not told what other processes change: they may be wrong for so long at the most.
+FALLBACK_KEEP_S = 5.0
+MAX_PENDING = 1000
+
+T = TypeVar("T")
+
+
+class GuardedStore:
+    """Changes that could not be told to Redis are told when it is back, before its answers are used again."""
+
+    def __init__(self, server: RedisStore, memory: MemoryStore) -> None:
+        self.server, self.memory = server, memory
+        self.breaker = Breaker(server.name, server.probe, self.catch_up, FAILURES)
+        self.lock = threading.Lock()
+        self.pending: dict[str, set[int] | None] = {}
+        self.has_lost_changes = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.memory.name} ({self.server.name} {self.breaker.reason})" if self.is_down else self.server.name
+
+    @property
+    def is_down(self) -> bool:
+        return self.breaker.is_open
+
+    def attempt(self, work: Callable[[], T], otherwise: Callable[[], T]) -> T:
+        if not self.breaker.is_open:
+            try:
+                return work()
+            except FAILURES as error:
+                self.breaker.open(error)
+        return otherwise()
+
+    def read(self, key: Key) -> Reading:
+        return self.attempt(lambda: self.server.read(key), lambda: self.memory.read(key))
+
+    def begin(self, key: Key) -> Begun:
+        return self.attempt(lambda: self.server.begin(key), lambda: self.memory.begin(key))
+
+    def save(self, key: Key, entry: Entry, keep_s: float, begun: Begun) -> None:
+        self.attempt(
+            lambda: self.server.save(key, entry, keep_s, begun),
+            lambda: self.memory.save(key, entry, min(keep_s, FALLBACK_KEEP_S), begun),
+        )
+
+    def release(self, key: Key, begun: Begun) -> None:
+        self.attempt(lambda: self.server.release(key, begun), lambda: self.memory.release(key, begun))
+
+    def touch(self, changes: Changes) -> None:
+        self.memory.touch(changes)
+        self.attempt(lambda: self.server.touch(changes), lambda: self.remember(changes))
+        if self.pending and not self.is_down:
+            # Remembered at the very moment at which Redis came back.
+            self.attempt(self.catch_up, lambda: None)
+
+    def renew(self) -> None:
+        self.memory.renew()
+        self.attempt(self.server.renew, self.lose)
+
+    def lose(self) -> None:
+        self.has_lost_changes = True
+
+    def remember(self, changes: Changes) -> None:
+        with self.lock:
+            for scope, minutes in changes.items():
+                self.pending[scope] = union(self.pending.get(scope, set()), minutes)
+            if len(self.pending) > MAX_PENDING:
+                self.pending.clear()
+                self.has_lost_changes = True
+
+    def catch_up(self) -> None:
+        """Tell Redis what has changed while it was away; raises its errors, and then nothing is forgotten."""
+        with self.lock:
+            if self.has_lost_changes:
+                self.server.renew()
+            if self.pending:
+                self.server.touch(self.pending)
+            self.pending.clear()
+            self.has_lost_changes = False
+        self.memory.forget()
+
+    def clear(self, pattern: str) -> int:
+        in_memory = self.memory.clear(pattern)
+        return self.attempt(lambda: self.server.clear(pattern), lambda: in_memory)
+
+    def entries(self, pattern: str) -> Iterator[EntryInfo]:
+        found = self.attempt(lambda: list(self.server.entries(pattern)), lambda: list(self.memory.entries(pattern)))
+        return iter(found)
+
+    def learn(self, requests: Mapping[str, int]) -> None:
+        self.attempt(lambda: self.server.learn(requests), lambda: self.memory.learn(requests))
+
+    def learned(self, count: int) -> list[tuple[str, int]]:
+        return self.attempt(lambda: self.server.learned(count), lambda: self.memory.learned(count))
+
+    def once(self, name: str, seconds: float) -> bool:
+        return self.attempt(lambda: self.server.once(name, seconds), lambda: self.memory.once(name, seconds))
+
+    def note(self, name: str, value: bytes | None = None, seconds: float = 86400) -> bytes | None:
+        return self.attempt(
+            lambda: self.server.note(name, value, seconds), lambda: self.memory.note(name, value, seconds)
+        )
+
+    def figures(self) -> Figures:
+        # Not through `attempt`: a server that does not permit INFO is well enough for everything else.
+        try:
+            return {"available": False, "error": "Cache not available"} if self.is_down else self.server.figures()
+        except FAILURES as error:
+            return {"available": False, "error": str(error)}
+
+
+def union(one: set[int] | None, other: Collection[int] | None) -> set[int] | None:
+    return None if one is None or other is None else one | set(other)

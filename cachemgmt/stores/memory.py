@@ -1,0 +1,226 @@
+"""Answers in this process's memory: all there is when embedded, and the fallback while Redis is away."""
+
+import itertools
+import re
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from cachemgmt.generations import Generation
+from cachemgmt.stores.base import LEASE_S, Changes, Reading
+from cachemgmt.types import Begun, Entry, EntryInfo, Figures, Key
+
+ENTRY_OVERHEAD = 500  # bytes beside the body: the key, the objects
+LEARNED_KEPT = 1000
+GENERATIONS_KEPT = 10_000
+
+
+class ChangeLog(Protocol):
+    """Carries changes between the processes that keep answers in memory of their own."""
+
+    def add(self, changes: Changes | None, pattern: str | None = None) -> None:
+        """Tell the others: these data have changed (None: all), or answers under ``pattern`` are to be removed."""
+        ...
+
+    def news(self) -> Iterator[tuple[Changes | None, str | None]]:
+        """What others have added since; asks at most a few dozen times a second."""
+        ...
+
+
+class MemoryStore:
+    """At most ``max_bytes`` of answers, those unused for longest going first. Threads may share it."""
+
+    name = "local memory"
+
+    def __init__(self, max_bytes: int, log: ChangeLog | None = None) -> None:
+        self.max_bytes, self.log = max_bytes, log
+        self.lock = threading.RLock()
+        self.numbers = itertools.count(time.time_ns() // 1000)
+        self.popular: Counter[str] = Counter()
+        self.asked: dict[str, float] = {}
+        self.notes: dict[str, bytes] = {}
+        self.hits = self.misses = self.lookups = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Hold nothing."""
+        with self.lock:
+            self.kept: OrderedDict[str, tuple[Entry, float]] = OrderedDict()  # with the time of removal, monotonic
+            self.generations: OrderedDict[str, Generation] = OrderedDict()
+            self.leases: dict[str, tuple[str, float]] = {}
+            self.bytes, self.epoch, self.clears = 0, next(self.numbers), 0
+
+    def read(self, key: Key) -> Reading:
+        self.hear()
+        with self.lock:
+            self.lookups += 1
+            entry, until = self.kept.get(key.text, (None, 0.0))
+            if entry is not None and until < time.monotonic():
+                self.drop(key.text)
+                entry = None
+            if entry is None:
+                self.misses += 1
+            else:
+                self.hits += 1
+                self.kept.move_to_end(key.text)
+            return Reading(entry, self.generations.get(key.scope), self.epoch)
+
+    def begin(self, key: Key) -> Begun:
+        self.hear()
+        with self.lock:
+            generation = self.generations.get(key.scope)
+            if generation is None:
+                number = next(self.numbers)
+                generation = self.generations[key.scope] = Generation(number, number)
+                if len(self.generations) > GENERATIONS_KEPT:
+                    self.generations.popitem(last=False)
+            self.generations.move_to_end(key.scope)
+            _, until = self.leases.get(key.text, ("", 0.0))
+            token = None
+            if until < time.monotonic():
+                token = str(next(self.numbers))
+                self.leases[key.text] = token, time.monotonic() + LEASE_S
+            return Begun(self.epoch, generation.begin(), self.clears, token)
+
+    def save(self, key: Key, entry: Entry, keep_s: float, begun: Begun) -> None:
+        with self.lock:
+            self.release(key, begun)
+            if self.clears != begun.clears or weight(entry) > self.max_bytes:
+                return
+            self.drop(key.text)
+            self.kept[key.text] = entry, time.monotonic() + keep_s
+            self.bytes += weight(entry)
+            while self.bytes > self.max_bytes:
+                self.drop(next(iter(self.kept)))
+
+    def drop(self, text: str) -> None:
+        if found := self.kept.pop(text, None):
+            self.bytes -= weight(found[0])
+
+    def release(self, key: Key, begun: Begun) -> None:
+        with self.lock:
+            if begun.lease is not None and self.leases.get(key.text, ("", 0.0))[0] == begun.lease:
+                del self.leases[key.text]
+
+    def touch(self, changes: Changes) -> None:
+        if self.log:
+            self.log.add(changes)
+        self.apply(changes)
+
+    def apply(self, changes: Changes | None) -> None:
+        with self.lock:
+            if changes is None:
+                self.epoch = next(self.numbers)
+                return
+            for scope, minutes in changes.items():
+                if generation := self.generations.get(scope):
+                    generation.touch(minutes)
+
+    def renew(self) -> None:
+        if self.log:
+            self.log.add(None)
+        self.apply(None)
+
+    def clear(self, pattern: str) -> int:
+        if self.log:
+            self.log.add({}, pattern)
+        return self.remove(pattern)
+
+    def remove(self, pattern: str) -> int:
+        with self.lock:
+            self.clears += 1
+            matching = self.matching(pattern)
+            for text in matching:
+                self.drop(text)
+            return len(matching)
+
+    def matching(self, pattern: str) -> list[str]:
+        matches, now = glob_regex(pattern).fullmatch, time.monotonic()
+        return [text for text, (_, until) in self.kept.items() if until >= now and matches(text)]
+
+    def hear(self) -> None:
+        """Apply what other processes have changed."""
+        if self.log is None:
+            return
+        for changes, pattern in self.log.news():
+            if pattern is not None:
+                self.remove(pattern)
+            else:
+                self.apply(changes)
+
+    def entries(self, pattern: str) -> Iterator[EntryInfo]:
+        self.hear()
+        with self.lock:
+            now = time.monotonic()
+            found = [(text, *self.kept[text]) for text in self.matching(pattern)]
+        return (EntryInfo(text, weight(entry), until - now) for text, entry, until in found)
+
+    def learn(self, requests: Mapping[str, int]) -> None:
+        with self.lock:
+            self.popular.update(requests)
+            if len(self.popular) > LEARNED_KEPT:
+                # Halved, so that what was popular once gives way in time.
+                self.popular = Counter({name: n // 2 for name, n in self.popular.most_common(LEARNED_KEPT // 2)})
+
+    def learned(self, count: int) -> list[tuple[str, int]]:
+        with self.lock:
+            return self.popular.most_common(count)
+
+    def once(self, name: str, seconds: float) -> bool:
+        with self.lock:
+            now = time.monotonic()
+            if self.asked.get(name, 0.0) > now:
+                return False
+            self.asked[name] = now + seconds
+            return True
+
+    def note(self, name: str, value: bytes | None = None, seconds: float = 86400) -> bytes | None:
+        if value is not None:
+            self.notes[name] = value
+        return self.notes.get(name)
+
+    def figures(self) -> Figures:
+        with self.lock:
+            lookups = self.hits + self.misses
+            return {
+                "available": True,
+                "connected_clients": 1,
+                "used_memory": self.bytes,
+                "used_memory_human": f"{self.bytes / 1024:.2f}K",
+                "keyspace_hits": self.hits,
+                "keyspace_misses": self.misses,
+                "total_commands_processed": self.lookups,
+                "hit_rate": round(100 * self.hits / lookups, 2) if lookups else 0,
+            }
+
+
+def weight(entry: Entry) -> int:
+    return len(entry.body) + ENTRY_OVERHEAD
+
+
+def glob_regex(pattern: str) -> re.Pattern[str]:
+    """Redis' glob as a regular expression: * ? [abc] [^a] [a-c] and backslash."""
+    parts, at = [], 0
+    while at < len(pattern):
+        character = pattern[at]
+        at += 1
+        if character == "*":
+            parts.append(".*")
+        elif character == "?":
+            parts.append(".")
+        elif character == "\\" and at < len(pattern):
+            parts.append(re.escape(pattern[at]))
+            at += 1
+        elif character == "[":
+            end = pattern.find("]", at + 1)
+            end = len(pattern) if end < 0 else end
+            inside, at = pattern[at:end], end + 1
+            negated = inside.startswith("^")
+            members = re.sub(r"\\(.)", r"\1", inside[negated:]).replace("\\", "\\\\").replace("]", "\\]")
+            members = members.replace("[", "\\[").replace("^", "\\^")
+            parts.append(f"[{'^' if negated else ''}{members}]" if members else "(?!)")
+        else:
+            parts.append(re.escape(character))
+    return re.compile("".join(parts), re.DOTALL)

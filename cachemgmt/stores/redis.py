@@ -1,0 +1,205 @@
+"""Answers in Redis. Raises `redis.RedisError` and `OSError` as they come; `guarded` decides what that means."""
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Self
+
+import msgspec
+import redis
+from django.conf import settings
+from django_redis import get_redis_connection
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
+
+from cachemgmt.generations import MAX_MINUTES, decode
+from cachemgmt.keys import glob_escape
+from cachemgmt.stores import scripts
+from cachemgmt.stores.base import LEASE_S, Changes, Reading
+from cachemgmt.types import Begun, Entry, EntryInfo, Figures, Key
+
+ENTRY_DECODER = msgspec.msgpack.Decoder(Entry)
+SCAN_COUNT = 1000
+LEARNED_KEPT = 1000
+INFO_FIELDS = (
+    "connected_clients",
+    "used_memory",
+    "used_memory_human",
+    "keyspace_hits",
+    "keyspace_misses",
+    "total_commands_processed",
+)
+
+# A connection that has died since it was last used is found out by using it: try another one, once. Not after a
+# timeout, whose cost would double.
+retry_if_connection_lost = retry(
+    retry=retry_if_exception_type((redis.ConnectionError, ConnectionError)),
+    stop=stop_after_attempt(2),
+    wait=wait_random(0, 0.01),
+    reraise=True,
+)
+
+
+class RedisStore:
+    """One deployment's answers; several may share a server, each under a ``prefix`` of its own."""
+
+    # Any: the annotations of redis-py describe its synchronous and its asynchronous client in one.
+    def __init__(self, client: Any, prefix: str) -> None:
+        self.client, self.prefix = client, prefix
+        self.thread = threading.local()
+        self.epoch, self.clears, self.popular = f"{prefix}:epoch", f"{prefix}:clears", f"{prefix}:learned"
+        self.script_begin = client.register_script(scripts.BEGIN)
+        self.script_save = client.register_script(scripts.SAVE)
+        self.script_release = client.register_script(scripts.RELEASE)
+        self.script_touch = client.register_script(scripts.TOUCH)
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        return cls(get_redis_connection("default"), settings.CACHE_KEY_PREFIX)
+
+    @property
+    def name(self) -> str:
+        place = self.client.connection_pool.connection_kwargs
+        return f"Redis {place.get('path') or '{}:{}'.format(place.get('host'), place.get('port'))}"
+
+    def entry_key(self, key: Key) -> str:
+        return f"{self.prefix}:e:{key.text}"
+
+    def generation_key(self, scope: str) -> str:
+        return f"{self.prefix}:g:{scope}"
+
+    def lease_key(self, key: Key) -> str:
+        return f"{self.prefix}:l:{key.text}"
+
+    def read(self, key: Key) -> Reading:
+        epoch, generation, entry = self.ask("MGET", self.epoch, self.generation_key(key.scope), self.entry_key(key))
+        return Reading(
+            ENTRY_DECODER.decode(entry) if entry else None,
+            decode(generation) if generation else None,
+            int(epoch) if epoch else None,
+        )
+
+    @retry_if_connection_lost
+    def ask(self, *command: str) -> Any:
+        """One command on this thread's own connection: two thirds of what the client's pool and hooks take."""
+        connection = getattr(self.thread, "connection", None)
+        if connection is None:
+            connection = self.thread.connection = self.client.connection_pool.get_connection()
+        try:
+            connection.send_command(*command)
+            return connection.read_response()
+        except redis.ResponseError:
+            raise
+        except BaseException:
+            # An answer that comes after all must not be taken for that of the next command.
+            with suppress(Exception):
+                connection.disconnect()
+            raise
+
+    @retry_if_connection_lost
+    def begin(self, key: Key) -> Begun:
+        token = secrets.token_hex(8)
+        epoch, stamp, clears, held = self.script_begin(
+            keys=[self.epoch, self.clears, self.generation_key(key.scope), self.lease_key(key)],
+            args=[token, LEASE_S * 1000],
+        )
+        return Begun(int(epoch), stamp, int(clears), token if held else None)
+
+    @retry_if_connection_lost
+    def save(self, key: Key, entry: Entry, keep_s: float, begun: Begun) -> None:
+        self.script_save(
+            keys=[self.clears, self.entry_key(key), self.lease_key(key)],
+            args=[begun.clears, begun.lease or "", msgspec.msgpack.encode(entry), int(keep_s * 1000)],
+        )
+
+    @retry_if_connection_lost
+    def release(self, key: Key, begun: Begun) -> None:
+        if begun.lease:
+            self.script_release(keys=[self.lease_key(key)], args=[begun.lease])
+
+    @retry_if_connection_lost
+    def touch(self, changes: Changes) -> None:
+        pipeline = self.client.pipeline(transaction=False)
+        for scope, minutes in changes.items():
+            everything = minutes is None or len(minutes) > MAX_MINUTES
+            self.script_touch(
+                keys=[self.generation_key(scope)], args=[] if everything else sorted(minutes or ()), client=pipeline
+            )
+        try:
+            pipeline.execute()
+        except redis.OutOfMemoryError:
+            # Removing is allowed even then, and answers without a generation are not used.
+            self.client.unlink(*map(self.generation_key, changes))
+
+    @retry_if_connection_lost
+    def renew(self) -> None:
+        self.client.unlink(self.epoch)
+
+    def clear(self, pattern: str) -> int:
+        # First, so that an answer that is being made is not kept after we have looked.
+        self.client.incr(self.clears)
+        return sum(self.client.unlink(*keys) for keys in self.scan(pattern))
+
+    def scan(self, pattern: str) -> Iterator[list[bytes]]:
+        """The entries' keys, in batches; SCAN may name one twice, and UNLINK counts it once."""
+        cursor, match = 0, f"{glob_escape(self.prefix)}:e:{pattern}"
+        while True:
+            cursor, keys = self.client.scan(cursor, match=match, count=SCAN_COUNT)
+            if keys:
+                yield keys
+            if cursor == 0:
+                return
+
+    def entries(self, pattern: str) -> Iterator[EntryInfo]:
+        seen: set[bytes] = set()
+        skip = len(self.prefix) + 3
+        for keys in self.scan(pattern):
+            keys = [key for key in keys if key not in seen]
+            seen.update(keys)
+            pipeline = self.client.pipeline(transaction=False)
+            for key in keys:
+                pipeline.strlen(key).pttl(key)
+            answers = pipeline.execute()
+            for key, size, ttl_ms in zip(keys, answers[::2], answers[1::2], strict=True):
+                if ttl_ms > 0:
+                    yield EntryInfo(key.decode()[skip:], size, ttl_ms / 1000)
+
+    def learn(self, requests: Mapping[str, int]) -> None:
+        today = self.popular_on(time.time())
+        pipeline = self.client.pipeline(transaction=False)
+        for request, count in requests.items():
+            pipeline.zincrby(today, count, request)
+        pipeline.zremrangebyrank(today, 0, -LEARNED_KEPT - 1).expire(today, 2 * 86400)
+        pipeline.execute()
+
+    def learned(self, count: int) -> list[tuple[str, int]]:
+        now = time.time()
+        days = [self.popular_on(now), self.popular_on(now - 86400)]
+        found = self.client.zunion(days, aggregate="SUM", withscores=True)
+        return [(request.decode(), int(score)) for request, score in sorted(found, key=lambda one: -one[1])[:count]]
+
+    def popular_on(self, time_s: float) -> str:
+        return f"{self.popular}:{int(time_s // 86400)}"
+
+    def once(self, name: str, seconds: float) -> bool:
+        return bool(self.client.set(f"{self.prefix}:once:{name}", 1, nx=True, px=int(seconds * 1000)))
+
+    def note(self, name: str, value: bytes | None = None, seconds: float = 86400) -> bytes | None:
+        key = f"{self.prefix}:note:{name}"
+        if value is None:
+            return self.client.get(key)
+        self.client.set(key, value, ex=int(seconds))
+        return value
+
+    def figures(self) -> Figures:
+        info = self.client.info()
+        hits, misses = info["keyspace_hits"], info["keyspace_misses"]
+        rate = round(100 * hits / (hits + misses), 2) if hits + misses else 0
+        return {"available": True} | {name: info[name] for name in INFO_FIELDS} | {"hit_rate": rate}
+
+    def probe(self) -> None:
+        """Write and read, as real work does: a server that is full or a replica answers reads and refuses writes."""
+        name = f"{self.prefix}:probe"
+        self.client.set(name, 1, px=1000)
+        self.client.get(name)
