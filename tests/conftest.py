@@ -45,10 +45,9 @@ def forgotten_answers() -> None:
     caching.database_failed_at = float("-inf")
     caching.flights.forget_all()
     announced.clear()
-    memory = getattr(store(), "memory", store())
-    memory.forget()
+    getattr(store(), "memory", store()).forget()
     if settings.ENVIRONMENT.redis_url:
-        store().renew()
+        store().clear("*")
 
 
 @pytest.fixture

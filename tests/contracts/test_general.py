@@ -172,7 +172,9 @@ def test_a_query_over_its_time_limit_is_ended_in_the_server_and_answered_504(
 
 @pytest.mark.contract("D058")
 @server_only("SQLite has no locks that a reader would wait for")
-def test_waiting_for_a_lock_counts_towards_the_time_limit(write: Write, ask: Ask, settings: Any) -> None:
+def test_waiting_for_a_lock_counts_towards_the_time_limit(
+    write: Write, ask: Ask, settings: Any, uncached: None
+) -> None:
     write([order()])
     settings.QUERY_TIMEOUT_SECONDS = 1
     parameters = dict(DATA_REQUESTS[0][1])
