@@ -164,8 +164,8 @@ def test_a_query_over_its_time_limit_is_ended_in_the_server_and_answered_504(
     began = time.monotonic()
     response = ask(path, **parameters)
     assert (response.status_code, response.json()) == (504, {"detail": f"Query timeout after {limit} seconds"})
-    assert time.monotonic() - began < limit + 2
-    wait_until(lambda: queries_over(endless_table) == [], 1, "the query has ended in the server")
+    assert time.monotonic() - began < limit + 5
+    wait_until(lambda: queries_over(endless_table) == [], 5, "the query has ended in the server")
     # The connection goes on working.
     assert ask("/health").status_code == 200
 
@@ -185,7 +185,7 @@ def test_waiting_for_a_lock_counts_towards_the_time_limit(
             cursor.execute(f"LOCK TABLES {configured.DB_LIQ_TABLENAME} WRITE")
         response = ask("/api/liquidations", **parameters)
         assert (response.status_code, response.json()) == (504, {"detail": "Query timeout after 1 seconds"})
-        wait_until(lambda: queries_over(configured.DB_LIQ_TABLENAME) == [], 1, "the query has ended in the server")
+        wait_until(lambda: queries_over(configured.DB_LIQ_TABLENAME) == [], 5, "the query has ended in the server")
     finally:
         other.close()
 
