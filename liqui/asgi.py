@@ -16,13 +16,21 @@ handler = PooledHandler()
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """HTTP goes to Django; the server's lifespan events, which Django refuses, are answered here."""
+    """HTTP goes to Django; what Django raises at, sockets and the server's lifespan events, is answered here."""
     if scope["type"] == "http":
         await handler(scope, receive, send)
     elif scope["type"] == "lifespan":
         await lifespan(receive, send)
+    elif scope["type"] == "websocket":
+        await refuse(receive, send)
     else:
         raise ValueError(f"no application for {scope['type']} connections")
+
+
+async def refuse(receive: Any, send: Any) -> None:
+    """There is no socket at any path: closing before accepting is how ASGI says 403."""
+    await receive()
+    await send({"type": "websocket.close"})
 
 
 async def lifespan(receive: Any, send: Any) -> None:
