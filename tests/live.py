@@ -15,6 +15,7 @@ import httpx
 from django.conf import settings
 from django.db import connection
 
+from cachemgmt.stores.changes import INTERVAL_S
 from tools.environment import clean_environment
 from tools.servers import free_port
 
@@ -31,6 +32,8 @@ KINDS: tuple[ServerKind, ...] = ("asgi", "wsgi")
 
 class LiveServer:
     """``manage.py serve`` ("asgi") or granian over the WSGI application ("wsgi"), with ``variables`` as environment."""
+
+    running = 0
 
     def __init__(self, kind: ServerKind, home: Path, variables: Mapping[str, str]) -> None:
         self.kind, self.home, self.port = kind, home, free_port()
@@ -56,6 +59,7 @@ class LiveServer:
         ]
 
     def __enter__(self) -> Self:
+        LiveServer.running += 1
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.command(), cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
@@ -71,6 +75,7 @@ class LiveServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        LiveServer.running -= 1
         self.process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
@@ -109,6 +114,12 @@ class LiveServer:
                 if int(status.read_text().rpartition(")")[2].split()[2]) == self.process.pid:
                     pages += int((status.parent / "statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def wait_for_news() -> None:
+    """Without Redis a server looks for what others have changed so often and no more often."""
+    if LiveServer.running and not settings.ENVIRONMENT.redis_url:
+        time.sleep(2 * INTERVAL_S)
 
 
 @contextmanager
