@@ -5,19 +5,22 @@ from collections.abc import Callable
 
 from cachemgmt.types import Served
 
+# A flight that takes longer loses nothing but its exclusiveness: of those who wait for it one makes the answer, too.
+PATIENCE_S = 10.0
+
 
 class Flight:
-    """One answer being made. ``result`` gives it to those who wait, or raises what its making raised."""
+    """One answer being made."""
 
     def __init__(self) -> None:
         self.landed = threading.Event()
         self.served: Served | None = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
 
-    def result(self) -> Served:
-        self.landed.wait()
-        if self.served is None:
-            assert self.error is not None
+    def result(self) -> Served | None:
+        """What was made, or raises what its making raised. None: it takes long, or its thread has ended."""
+        self.landed.wait(PATIENCE_S)
+        if self.error is not None:
             raise self.error
         return self.served
 
@@ -46,10 +49,11 @@ class Flights:
         try:
             flight.served = make()
             return flight.served
-        except BaseException as error:
+        except Exception as error:
             flight.error = error
             raise
         finally:
+            # What ends this thread alone (SystemExit, KeyboardInterrupt) must not end those who wait.
             self.forget(text, flight)
             flight.landed.set()
 

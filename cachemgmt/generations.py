@@ -6,7 +6,7 @@ minutes has changed since, or if it is older than the oldest change that is stil
 inside Redis; a test holds the two together.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -42,6 +42,10 @@ class Generation:
             self.floor = min(self.minutes.values())
             self.minutes = {minute: count for minute, count in self.minutes.items() if count > self.floor}
 
+    def copy(self) -> "Generation":
+        """The state of this moment."""
+        return Generation(self.floor, self.last, self.minutes.copy())
+
     def is_outdated(self, stamp: int, first_minute: int, last_minute: int) -> bool:
         """Whether an answer over these minutes, both included, whose making began at ``stamp`` may be wrong now."""
         if stamp <= self.floor:
@@ -62,7 +66,7 @@ def decode(data: bytes) -> Generation:
     return Generation(floor, last, dict(zip(pairs[::2], pairs[1::2], strict=True)))
 
 
-def minutes_of(times_ms: Sequence[int]) -> set[int] | None:
+def minutes_of(times_ms: Iterable[int]) -> set[int] | None:
     """The minutes of these times, or None (all) when there are more than a generation remembers."""
     minutes = {time_ms // 60_000 for time_ms in times_ms}
     return minutes if len(minutes) <= MAX_MINUTES else None

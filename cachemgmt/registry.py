@@ -41,10 +41,25 @@ class WarmRequest:
     query: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What some answers are about: globs over their keys, and the scopes whose change outdates them."""
+
+    patterns: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+
+    def __add__(self, other: "Subject") -> "Subject":
+        return Subject(self.patterns + other.patterns, self.scopes + other.scopes)
+
+
 Warmer = Callable[[int], Iterable[WarmRequest]]  # from the present time in Unix ms
+SymbolSubject = Callable[[str], Subject]  # from a symbol in any spelling
 
 namespaces: dict[str, Namespace] = {}
 warmers: list[Warmer] = []
+# What operators may invalidate by name: the answers about one symbol, and the lists of symbols.
+symbol_subjects: list[SymbolSubject] = []
+symbol_lists: list[Subject] = []
 
 
 def namespace_register(namespace: Namespace) -> None:
@@ -54,6 +69,22 @@ def namespace_register(namespace: Namespace) -> None:
 def warmer_register(warmer: Warmer) -> None:
     if warmer not in warmers:
         warmers.append(warmer)
+
+
+def symbols_register(about_symbol: SymbolSubject, lists: Subject) -> None:
+    """``about_symbol`` says which answers are about a symbol, ``lists`` which ones list the symbols."""
+    if about_symbol not in symbol_subjects:
+        symbol_subjects.append(about_symbol)
+        symbol_lists.append(lists)
+
+
+def about_symbol(symbol: str) -> Subject:
+    """All apps' answers about this symbol."""
+    return sum((subject(symbol) for subject in symbol_subjects), Subject())
+
+
+def about_symbol_lists() -> Subject:
+    return sum(symbol_lists, Subject())
 
 
 def namespace_at(path: str) -> Namespace | None:

@@ -4,15 +4,16 @@ from types import SimpleNamespace
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseNotModified
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from api.rendering import ENCODER
 from cachemgmt import figures, hits
-from cachemgmt.answers import answer
+from cachemgmt.answers import COMMON_HEADERS, Answer, answer
 from cachemgmt.caching import fetch
+from cachemgmt.popular import popularity
 from cachemgmt.registry import Asked, Namespace
 from cachemgmt.types import Made, Served
 
@@ -24,9 +25,20 @@ def respond(namespace: Namespace, request: Request) -> HttpResponse:
     asked = namespace.parameters.read(request)
     served = served_for(namespace, asked)
     if served.state != "bypass":
-        hits.remember(namespace.path, request.META.get("QUERY_STRING", ""), namespace.key(asked))
+        hits.remember(request.META["PATH_INFO"], request.META.get("QUERY_STRING", ""), namespace.key(asked))
+    if served.entry.status == 200:
+        popularity.count(namespace.path, request.META.get("QUERY_STRING", ""))
     found = answer(served, request.META)
-    return HttpResponse(found.body, status=found.status, headers=dict(found.headers))
+    found.headers.extend(COMMON_HEADERS.items())
+    return http_response(found)
+
+
+def http_response(found: Answer) -> HttpResponse:
+    """The answer in Django's terms."""
+    headers = dict(found.headers)
+    if found.status == 304:
+        return HttpResponseNotModified(headers=headers)
+    return HttpResponse(found.body, status=found.status, headers=headers)
 
 
 def served_for(namespace: Namespace, asked: Asked) -> Served:

@@ -14,8 +14,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.backends.signals import connection_created
-from django.dispatch import receiver
 
 GRACE_S = 2  # how long after a time limit the server has to say that it has ended the statement
 INTERVAL_S = 0.5
@@ -27,6 +25,7 @@ class Watchdog:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.watched: dict[object, tuple[float, Any]] = {}
+        self.sockets: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
         self.process = 0
 
     @contextmanager
@@ -59,25 +58,25 @@ class Watchdog:
             # Under the lock: a connection that is no longer watched may have given its number to another.
             with self.lock:
                 for key in [key for key, (deadline, _) in self.watched.items() if deadline < now]:
-                    cut(self.watched.pop(key)[1])
+                    self.cut(self.watched.pop(key)[1].connection)
+
+    def cut(self, raw: Any) -> None:
+        """Make the thread that waits for the server fail with error 2013 at once."""
+        number = None if raw is None else self.sockets.get(raw)
+        if number is not None:
+            with suppress(OSError), socket.socket(fileno=os.dup(number)) as other_end:
+                other_end.shutdown(socket.SHUT_RDWR)
+
+    def note(self, raw: Any) -> None:
+        """``raw``, the driver's connection, has just been opened: later it answers no other thread than its own."""
+        with self.lock:
+            self.sockets[raw] = raw.fileno()
+
+    def forget(self, raw: Any) -> None:
+        """``raw`` is about to be closed, and its socket's number to be given to another."""
+        with self.lock:
+            self.sockets.pop(raw, None)
 
 
-def cut(connection: Any) -> None:
-    """Make the thread that waits for the server fail with error 2013 at once."""
-    number = sockets.get(connection)
-    if number is not None and connection.connection is not None:
-        with suppress(OSError), socket.socket(fileno=os.dup(number)) as other_end:
-            other_end.shutdown(socket.SHUT_RDWR)
-
-
-# Noted when connecting: the driver refuses every question while another thread is waiting in it.
-sockets: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-
-
-@receiver(connection_created)
-def note_socket(connection: Any, **kwargs: Any) -> None:
-    if connection.vendor == "mysql":
-        sockets[connection] = connection.connection.fileno()
-
-
-watching = Watchdog().watching
+watchdog = Watchdog()
+watching = watchdog.watching

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, celeryd_init, setup_logging
+from celery.signals import beat_init, celeryd_init, setup_logging, worker_ready
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liqui.settings")
@@ -19,7 +19,11 @@ def periodic(task: str, every_s: int) -> dict[str, Any]:
     return {"task": task, "schedule": every_s, "options": {"expires": every_s}}
 
 
-app.conf.beat_schedule = {"build-bars": periodic("liquidations.build_bars", 60)}
+app.conf.beat_schedule = {
+    "build-bars": periodic("liquidations.build_bars", 60),
+    "warm-cache": periodic("cachemgmt.warm", 300),
+    "count-cache": periodic("cachemgmt.count", 60),
+}
 if settings.LIQUI_FEED == "sample":
     app.conf.beat_schedule["sample-fill"] = periodic("liquidations.sample_fill", 60)
 
@@ -40,3 +44,9 @@ def announce(**kwargs: Any) -> None:
     # Logging first: Celery sets Django up only later, when it imports the tasks.
     django.setup()
     startup.prepare()
+
+
+@worker_ready.connect
+def warm_at_start(**kwargs: Any) -> None:
+    """Whoever restarts everything finds the cache warm. Of several workers' tasks one does the work."""
+    app.send_task("cachemgmt.warm", expires=300)

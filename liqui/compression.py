@@ -32,7 +32,8 @@ class GZipMiddleware(MiddlewareMixin):
             is_worth_it = response.streaming or len(response.content) >= MINIMUM_BYTES
             if is_worth_it and accepts_gzip(request.META.get("HTTP_ACCEPT_ENCODING", "")):
                 compress(response)
-        if not response.streaming:
+        # A 304's would have to be that of the body which it does not have.
+        if not response.streaming and response.status_code != 304:
             response["Content-Length"] = str(len(response.content))
         return response
 

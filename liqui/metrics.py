@@ -6,10 +6,13 @@ The folder (PROMETHEUS_MULTIPROC_DIR) is set in the settings, before anything im
 import os
 import time
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from celery.signals import task_postrun, task_prerun
+from django.urls import resolve
+from django_prometheus.middleware import Metrics
 from prometheus_client import Counter, Histogram
 
 TASKS = Counter("liqui_celery_tasks", "Celery tasks that ended, by how they ended", ["task", "state"])
@@ -33,6 +36,42 @@ def task_ended(task_id: str, task: Any, state: str | None, **kwargs: Any) -> Non
     started = started_at.pop(task_id, None)
     if started is not None:
         TASK_SECONDS.labels(task.name).observe(time.perf_counter() - started)
+
+
+class HitFigures:
+    """What django-prometheus' two middlewares count for answers to GET of one view; its labels are looked up once."""
+
+    def __init__(self, path: str, status: str, transport: str) -> None:
+        figures: Any = Metrics.get_instance()
+        view = resolve(path).view_name
+        self.counters = [
+            figures.requests_total,
+            figures.responses_total,
+            figures.requests_by_method.labels("GET"),
+            figures.requests_by_transport.labels(transport),
+            figures.requests_by_view_transport_method.labels(view, transport, "GET"),
+            figures.responses_by_status.labels(status),
+            figures.responses_by_status_view_method.labels(status, view, "GET"),
+            figures.responses_by_charset.labels("utf-8"),
+        ]
+        self.latencies = [
+            figures.requests_latency_before,
+            figures.requests_latency_by_view_method.labels(view, "GET"),
+        ]
+        self.request_bytes, self.response_bytes = figures.requests_body_bytes, figures.responses_body_bytes
+
+    def count(self, body_bytes: int, seconds: float) -> None:
+        for counter in self.counters:
+            counter.inc()
+        for latency in self.latencies:
+            latency.observe(seconds)
+        self.request_bytes.observe(0)
+        self.response_bytes.observe(body_bytes)
+
+
+@lru_cache(maxsize=128)
+def hit_figures(path: str, status: int, is_secure: bool) -> HitFigures:
+    return HitFigures(path, str(status), "https" if is_secure else "http")
 
 
 def remove_dead_files(folder: Path) -> None:

@@ -5,8 +5,9 @@ Ours and not django-structlog's: its middleware costs 0.40 ms a request here, th
 
 import re
 import time
-from collections.abc import Callable
-from uuid import uuid4
+from collections.abc import Callable, Mapping
+from secrets import token_hex
+from typing import Any
 
 import structlog
 from django.http import HttpRequest, HttpResponseBase
@@ -20,6 +21,12 @@ REQUEST_ID = re.compile(r"[\w.:=+/-]{1,128}", re.ASCII)
 QUIET_PATHS = frozenset({"/health", "/metrics", "/api/metrics"})
 
 
+def request_id_for(environ: Mapping[str, Any]) -> str:
+    """The id that the client has given, if it is a sane one, or a new one."""
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    return given if given and REQUEST_ID.fullmatch(given) else token_hex(16)
+
+
 class RequestLogMiddleware:
     """Takes over or makes X-Request-ID, adds it to every log line of the request, and logs the answer's status."""
 
@@ -28,8 +35,7 @@ class RequestLogMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
-        given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+        request_id = request_id_for(request.META)
         clear_contextvars()
         bind_contextvars(request_id=request_id)
         response = self.get_response(request)

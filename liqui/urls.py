@@ -1,9 +1,11 @@
 """Every path of the service. The last pattern takes what no other one does."""
 
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path, re_path, resolve
 from django.urls.exceptions import Resolver404
 from django.utils.encoding import escape_uri_path, iri_to_uri
+from django.views.decorators.csrf import csrf_exempt
 from django_prometheus.exports import ExportToDjangoView
 from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.views import (
@@ -18,6 +20,7 @@ from liqui.health import HealthView
 from liqui.index import index
 
 
+@csrf_exempt
 def unknown_path(request: HttpRequest) -> HttpResponse:
     """404 in the namespace's shape; 307 where only the slash at the end is wrong, as the original's framework does."""
     other = request.path_info[:-1] if request.path_info.endswith("/") else f"{request.path_info}/"
@@ -47,6 +50,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("redoc", SpectacularRedocView.as_view(url_name="openapi", template_name="liqui/redoc.html"), name="redoc"),
     path("api/", include("liquidations.urls")),
+    path("api/cache/", include("cachemgmt.urls")),
+    path("admin/", admin.site.urls),
     # A view and not only handler404, which DEBUG replaces with a page in HTML.
     re_path("", unknown_path),
 ]

@@ -1,6 +1,6 @@
 from django.apps import AppConfig
 
-from cachemgmt.registry import namespace_register, warmer_register
+from cachemgmt.registry import namespace_register, symbols_register, warmer_register
 
 
 class LiquidationsConfig(AppConfig):
@@ -8,8 +8,9 @@ class LiquidationsConfig(AppConfig):
     verbose_name = "Liquidations"
 
     def ready(self) -> None:
-        from liquidations.caching import BUCKETS, ORDERS, SYMBOLS, warm_requests
+        from liquidations.caching import BUCKETS, ORDERS, SYMBOL_LISTS, SYMBOLS, about_symbol, warm_requests
 
         for namespace in (BUCKETS, ORDERS, SYMBOLS):
             namespace_register(namespace)
+        symbols_register(about_symbol, SYMBOL_LISTS)
         warmer_register(warm_requests)

@@ -10,7 +10,8 @@ from rest_framework.exceptions import NotFound
 
 from cachemgmt.caching import changed
 from cachemgmt.keys import key_text
-from cachemgmt.registry import Asked, Namespace, WarmRequest
+from cachemgmt.registry import Asked, Namespace, Subject, WarmRequest
+from cachemgmt.stores import store
 from cachemgmt.types import Key
 from liquidations.domain import DAY_MS, HOUR_MS, canonical_symbol, floor_ms, format_timeframe, parse_timeframe_ms
 from liquidations.filling import filled_with_zeros
@@ -124,6 +125,16 @@ SYMBOLS = Namespace(
 )
 
 
+def about_symbol(symbol: str) -> Subject:
+    """The answers about this symbol, in whatever case and with whatever characters it is written."""
+    name = canonical_symbol(symbol)
+    return Subject(
+        tuple(f"{key_text(namespace.name, name)}:*" for namespace in (BUCKETS, ORDERS)), (symbol_scope(name),)
+    )
+
+
+SYMBOL_LISTS = Subject((SYMBOLS.pattern,), (SYMBOLS_SCOPE,))
+
 # Symbols of which this process has said that they exist: the list of symbols changes with the first order alone.
 announced: set[str] = set()
 
@@ -139,6 +150,14 @@ def orders_changed(orders: Iterable[ForcedOrder]) -> None:
         # Not before: a transaction that is rolled back and tried again must say it again.
         transaction.on_commit(lambda: announced.update(new))
     changed(changes)
+
+
+def orders_changed_outside(symbol: str | None) -> None:
+    """Orders of this symbol, or of any, have been changed in the table by somebody else."""
+    if symbol is None:
+        store().renew()
+    else:
+        changed({symbol_scope(symbol): None})
 
 
 def warm_requests(now_ms: int) -> Iterator[WarmRequest]:

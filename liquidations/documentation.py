@@ -6,12 +6,12 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from rest_framework import serializers
 
+from api.shapes import error
 from liquidations.serializers import (
     BAD_TIMESTAMPS,
     MAX_BUCKETS_FILLED,
     BucketParameters,
     BucketShape,
-    ErrorShape,
     OrderShape,
     OrdersPageShape,
     OrdersParameters,
@@ -42,11 +42,6 @@ MISSING_SYMBOL = OpenApiExample(
     value={"detail": [{"type": "missing", "loc": ["query", "symbol"], "msg": "Field required", "input": None}]},
     response_only=True,
 )
-
-
-def error(description: str, *details: str) -> OpenApiResponse:
-    examples = [OpenApiExample(detail[:60], value={"detail": detail}, response_only=True) for detail in details]
-    return OpenApiResponse(ErrorShape, description=description, examples=examples)
 
 
 UNREADABLE = OpenApiResponse(

@@ -1,12 +1,13 @@
 """Parameters of the endpoints, read and checked in the contract's order; and what the answers look like."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from api.errors import BadRequest
 from api.parameters import ChoiceParameter, IntegerParameter, QueryParameters, StringParameter
+from api.shapes import Shape
 from liquidations.domain import parse_timeframe_ms, parse_timestamp_ms
 
 MAX_BUCKETS_FILLED = 50_000
@@ -125,13 +126,6 @@ def order_window(values: dict[str, Any]) -> dict[str, int]:
     return {"start_ms": start_ms, "end_ms": end_ms}
 
 
-class Shape(serializers.Serializer[Any]):
-    """Describes an answer for the schema; answers are rendered without it, for speed."""
-
-    def create(self, validated_data: Any) -> NoReturn:
-        raise NotImplementedError("describes answers only")
-
-
 @extend_schema_field({"oneOf": [{"type": "number", "format": "double"}, {"type": "string", "format": "decimal"}]})
 class NumberShape(serializers.FloatField):
     """A number, or the same in a string with `numbers=string`."""
@@ -170,10 +164,6 @@ class PaginationShape(Shape):
 class OrdersPageShape(Shape):
     data = OrderShape(many=True)  # type: ignore[assignment]  # a serializer has a property of this name
     pagination = PaginationShape()
-
-
-class ErrorShape(Shape):
-    detail = serializers.CharField()
 
 
 class ParameterErrorShape(Shape):

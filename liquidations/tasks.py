@@ -19,6 +19,7 @@ from liquidations.bars import (
     clock_ms,
     stale_days_build,
 )
+from liquidations.caching import orders_changed_outside
 from liquidations.domain import MAX_TIMESTAMP_MS
 from liquidations.sample_fill import sample_fill
 from liquidations.table import TableUnusable
@@ -55,6 +56,8 @@ def rebuild_bars(symbol: str | None = None, start_ms: int = 0, end_ms: int = MAX
     """Build bars again from the table, of one symbol or all, in [start_ms, end_ms), by all the workers there are."""
     bars_advance(clock_ms())
     days = bars_rebuild(symbol, start_ms, end_ms)
+    # Whoever rebuilds does so because rows were changed behind our back.
+    orders_changed_outside(symbol)
     for symbols in shares(days, WORKERS_AT_MOST):
         build_stale_days.delay(symbols)  # type: ignore[operator]  # celery's annotations have no tasks
     logger.info("bars are being rebuilt", symbols=len(days), days=sum(days.values()))

@@ -9,6 +9,7 @@ from django.db import connection
 
 from database.reading import Reader, Row, reading_snapshot
 from liquidations.bars import BUILD_SECONDS, marks_write
+from liquidations.caching import orders_changed_outside
 from liquidations.domain import (
     BAR_INTERVALS_MS,
     DAY_MS,
@@ -39,12 +40,14 @@ class Difference:
 
 
 def bars_verify(symbol: str | None, start_ms: int, end_ms: int, *, repair: bool) -> Iterator[Difference]:
-    """Days in [start_ms, end_ms), whole ones, whose bars are trusted but differ; ``repair`` marks them as stale."""
+    """Days in [start_ms, end_ms), whole ones, whose bars are trusted but differ; ``repair`` marks them as stale,
+    and outdates the symbol's kept answers."""
     spellings_forget()
     for name in [canonical_symbol(symbol)] if symbol is not None else known_symbols():
         days = differing_days(name, floor_ms(start_ms, DAY_MS), end_ms)
-        if repair:
+        if repair and days:
             marks_write((name, day_ms) for day_ms in days)
+            orders_changed_outside(name)
         yield from (Difference(name, day_ms) for day_ms in days)
 
 

@@ -42,7 +42,7 @@ def forgotten_table() -> None:
 def forgotten_answers() -> None:
     """Neither are the answers that were kept in it: here, and in servers that share our Redis or our database."""
     hits.remembered.clear()
-    caching.database_failed_at = float("-inf")
+    caching.outage.ends()
     caching.flights.forget_all()
     announced.clear()
     getattr(store(), "memory", store()).forget()

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 # Every name that liqui's settings read; those of a database or of Redis come in families.
-FAMILIES = ("DB_", "REDIS_", "CACHE_TTL_", "CELERY_", "BINANCE_")
+FAMILIES = ("DB_", "REDIS_", "CACHE_", "CELERY_", "BINANCE_")
 NAMES = {
     "ALLOWED_HOSTS",
     "BARS_REREAD_SECONDS",
+    "CORS_ORIGINS",
     "DATABASE_URL",
     "DEBUG",
     "DJANGO_SETTINGS_MODULE",
@@ -15,6 +16,7 @@ NAMES = {
     "HTTPS_ONLY",
     "LIQUI_ENV_FILE",
     "LIQUI_HOME",
+    "LIQUI_TOKEN",
     "LOG_FORMAT",
     "LOG_LEVEL",
     "LONG_QUERY_TIMEOUT_SECONDS",

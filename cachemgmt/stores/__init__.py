@@ -1,5 +1,6 @@
 """Where answers are kept: Redis with local memory to fall back on, or local memory alone when there is no Redis."""
 
+import os
 from functools import cache
 
 from django.conf import settings
@@ -21,3 +22,7 @@ def store() -> Store:
     from cachemgmt.stores.redis import RedisStore
 
     return GuardedStore(RedisStore.from_settings(), MemoryStore(memory_bytes))
+
+
+# A child process has connections, locks and threads of its own.
+os.register_at_fork(after_in_child=store.cache_clear)

@@ -40,6 +40,11 @@ class Store(Protocol):
         """What it is, for people."""
         ...
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the server, so that callers are served from local memory; empty while all is well."""
+        ...
+
     def read(self, key: Key) -> Reading:
         """One round trip."""
         ...

@@ -19,6 +19,12 @@ AWAY_INTERVAL_S = 1.0
 READ_SECONDS = 1
 KEPT = 10_000
 PRUNE_EVERY = 1000
+# A row may become visible a little after one with a higher id.
+OVERLAP = 64
+
+# More, or another table than before: not looked at one by one.
+MOST_AT_ONCE = 500
+EVERYTHING: tuple[Changes | None, str | None] = (None, None)
 
 
 class DatabaseChanges:
@@ -26,8 +32,8 @@ class DatabaseChanges:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.own: set[int] = set()
-        self.seen: int | None = None
+        self.newest: int | None = None  # id up to which everything has been read, but for stragglers
+        self.known: set[int] = set()  # ids of the last rows, our own among them
         self.next_look = 0.0
 
     def add(self, changes: Changes | None, pattern: str | None = None) -> None:
@@ -38,43 +44,46 @@ class DatabaseChanges:
         )
         try:
             row = CacheChange.objects.create(changes=plain, pattern=pattern)
+            self.known.add(row.pk)
+            if row.pk % PRUNE_EVERY == 0:
+                CacheChange.objects.filter(pk__lte=row.pk - KEPT).delete()
         except Error as error:
             logger.warning("other processes may serve cached answers until they expire", error=str(error))
-            return
-        self.own.add(row.pk)
-        if row.pk % PRUNE_EVERY == 0:
-            CacheChange.objects.filter(pk__lte=row.pk - KEPT).delete()
 
     def news(self) -> Iterator[tuple[Changes | None, str | None]]:
         # One thread looks; the others go on with what is known.
         if time.monotonic() < self.next_look or not self.lock.acquire(blocking=False):
             return
         try:
-            rows = self.look()
+            found = self.look()
             self.next_look = time.monotonic() + INTERVAL_S
         except (Error, QueryTimeout):
-            rows = []
+            found = []
             self.next_look = time.monotonic() + AWAY_INTERVAL_S
+            if not connection.in_atomic_block:
+                # Hits see nothing of a request's beginning and end, where Django would part with what is broken.
+                connection.close()
         finally:
             self.lock.release()
-        yield from rows
+        yield from found
 
     def look(self) -> list[tuple[Changes | None, str | None]]:
         if connection.in_atomic_block and connection.vendor == "mysql":
             # An old snapshot shows nothing new.
             return []
+        before, known = self.newest, self.known
+        changes: list[tuple[Changes | None, str | None]] = []
         with reading(READ_SECONDS) as reader:
-            if self.seen is None:
-                self.seen = reader.value("SELECT COALESCE(MAX(id), 0) FROM cache_changes")
-                return []
-            found = reader.rows("SELECT id FROM cache_changes WHERE id > %s", [self.seen])
-        if not found:
-            return []
-        rows = list(CacheChange.objects.filter(pk__gt=self.seen).order_by("pk"))
-        if not rows:
-            return []
-        has_gap = rows[0].pk > self.seen + KEPT
-        self.seen = rows[-1].pk
-        others = [row for row in rows if row.pk not in self.own]
-        self.own -= {row.pk for row in rows}
-        return [(None, None)] if has_gap else [(row.changes, row.pattern) for row in others]
+            since = max((before or 0) - OVERLAP, 0)
+            ids = {pk for (pk,) in reader.rows("SELECT id FROM cache_changes WHERE id > %s", [since])}
+            newest, new = max(ids, default=0), ids - known
+            if before is not None and newest < before:
+                known, changes = set(), [EVERYTHING]
+            elif before is not None and len(new) > MOST_AT_ONCE:
+                changes = [EVERYTHING]
+            elif before is not None and new:
+                rows = CacheChange.objects.filter(pk__in=new).order_by("pk")
+                changes = list(rows.values_list("changes", "pattern"))
+        # Not before all that may fail.
+        self.newest, self.known = newest, {pk for pk in ids | known if newest - OVERLAP < pk}
+        return changes

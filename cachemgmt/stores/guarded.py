@@ -1,10 +1,13 @@
 """Redis while it is well, local memory while it is not; callers notice nothing but `Store.name`."""
 
+import atexit
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeVar
 
+import msgspec
 import redis
+import structlog
 
 from cachemgmt.stores.base import Changes, Reading
 from cachemgmt.stores.breaker import Breaker
@@ -12,9 +15,11 @@ from cachemgmt.stores.memory import MemoryStore
 from cachemgmt.stores.redis import RedisStore
 from cachemgmt.types import Begun, Entry, EntryInfo, Figures, Key
 
+logger = structlog.get_logger(__name__)
+
 FAILURES = (redis.RedisError, OSError)
-# Local copies are not told what other processes change: they may be wrong for so long at the most.
-FALLBACK_KEEP_S = 5.0
+# Local copies are not told what other processes change: they are fresh for so long at the most.
+FALLBACK_FRESH_MS = 5000
 MAX_PENDING = 1000
 
 T = TypeVar("T")
@@ -25,14 +30,19 @@ class GuardedStore:
 
     def __init__(self, server: RedisStore, memory: MemoryStore) -> None:
         self.server, self.memory = server, memory
-        self.breaker = Breaker(server.name, server.probe, self.catch_up, FAILURES)
+        self.breaker = Breaker(server.name, self.mend)
         self.lock = threading.Lock()
         self.pending: dict[str, set[int] | None] = {}
         self.has_lost_changes = False
+        atexit.register(self.part)
 
     @property
     def name(self) -> str:
-        return f"{self.memory.name} ({self.server.name} {self.breaker.reason})" if self.is_down else self.server.name
+        return f"{self.memory.name} ({self.trouble})" if self.is_down else self.server.name
+
+    @property
+    def trouble(self) -> str:
+        return f"{self.server.name} {self.breaker.reason}" if self.is_down else ""
 
     @property
     def is_down(self) -> bool:
@@ -55,7 +65,7 @@ class GuardedStore:
     def save(self, key: Key, entry: Entry, keep_s: float, begun: Begun) -> None:
         self.attempt(
             lambda: self.server.save(key, entry, keep_s, begun),
-            lambda: self.memory.save(key, entry, min(keep_s, FALLBACK_KEEP_S), begun),
+            lambda: self.memory.save(key, shortened(entry), keep_s, begun),
         )
 
     def release(self, key: Key, begun: Begun) -> None:
@@ -83,24 +93,57 @@ class GuardedStore:
                 self.pending.clear()
                 self.has_lost_changes = True
 
+    def mend(self) -> None:
+        """Make Redis usable again; raises its errors while it is not."""
+        # First, because a server that is full takes this though it takes nothing else, and others still read from it.
+        self.catch_up()
+        self.server.probe()
+        self.memory.forget()
+
     def catch_up(self) -> None:
         """Tell Redis what has changed while it was away; raises its errors, and then nothing is forgotten."""
         with self.lock:
-            if self.has_lost_changes:
+            changes, self.pending = self.pending, {}
+            has_lost, self.has_lost_changes = self.has_lost_changes, False
+        try:
+            if has_lost:
                 self.server.renew()
-            if self.pending:
-                self.server.touch(self.pending)
-            self.pending.clear()
-            self.has_lost_changes = False
-        self.memory.forget()
+            elif changes:
+                self.server.touch(changes)
+        except BaseException:
+            self.has_lost_changes |= has_lost
+            self.remember(changes)
+            raise
+
+    def part(self) -> None:
+        """The process ends: a last attempt to tell Redis what it does not know yet."""
+        if not self.pending and not self.has_lost_changes:
+            return
+        try:
+            self.catch_up()
+        except FAILURES:
+            logger.error(f"{self.server.name} could not be told what has changed: when it is back, clear the cache")
 
     def clear(self, pattern: str) -> int:
-        in_memory = self.memory.clear(pattern)
-        return self.attempt(lambda: self.server.clear(pattern), lambda: in_memory)
+        self.memory.clear(pattern)
+        # Also while the breaker is open: a server that is full is cured by this.
+        try:
+            return self.server.clear(pattern)
+        except FAILURES as error:
+            self.breaker.open(error)
+            self.lose()
+            # What this process has kept meanwhile is not the number that is asked for.
+            return 0
 
     def entries(self, pattern: str) -> Iterator[EntryInfo]:
-        found = self.attempt(lambda: list(self.server.entries(pattern)), lambda: list(self.memory.entries(pattern)))
-        return iter(found)
+        # As they come: there may be millions, and callers may want a few.
+        if not self.is_down:
+            try:
+                yield from self.server.entries(pattern)
+                return
+            except FAILURES as error:
+                self.breaker.open(error)
+        yield from self.memory.entries(pattern)
 
     def learn(self, requests: Mapping[str, int]) -> None:
         self.attempt(lambda: self.server.learn(requests), lambda: self.memory.learn(requests))
@@ -126,3 +169,8 @@ class GuardedStore:
 
 def union(one: set[int] | None, other: Collection[int] | None) -> set[int] | None:
     return None if one is None or other is None else one | set(other)
+
+
+def shortened(entry: Entry) -> Entry:
+    until_ms = min(entry.fresh_until_ms, entry.made_ms + FALLBACK_FRESH_MS)
+    return msgspec.structs.replace(entry, fresh_until_ms=until_ms)

@@ -33,15 +33,16 @@ class MemoryStore:
     """At most ``max_bytes`` of answers, those unused for longest going first. Threads may share it."""
 
     name = "local memory"
+    trouble = ""
 
     def __init__(self, max_bytes: int, log: ChangeLog | None = None) -> None:
         self.max_bytes, self.log = max_bytes, log
         self.lock = threading.RLock()
-        self.numbers = itertools.count(time.time_ns() // 1000)
+        self.tokens = itertools.count()
         self.popular: Counter[str] = Counter()
         self.asked: dict[str, float] = {}
-        self.notes: dict[str, bytes] = {}
-        self.hits = self.misses = self.lookups = 0
+        self.notes: dict[str, tuple[bytes, float]] = {}
+        self.hits = self.misses = 0
         self.forget()
 
     def forget(self) -> None:
@@ -50,12 +51,11 @@ class MemoryStore:
             self.kept: OrderedDict[str, tuple[Entry, float]] = OrderedDict()  # with the time of removal, monotonic
             self.generations: OrderedDict[str, Generation] = OrderedDict()
             self.leases: dict[str, tuple[str, float]] = {}
-            self.bytes, self.epoch, self.clears = 0, next(self.numbers), 0
+            self.bytes, self.epoch, self.clears = 0, time.monotonic_ns(), 0
 
     def read(self, key: Key) -> Reading:
         self.hear()
         with self.lock:
-            self.lookups += 1
             entry, until = self.kept.get(key.text, (None, 0.0))
             if entry is not None and until < time.monotonic():
                 self.drop(key.text)
@@ -65,22 +65,25 @@ class MemoryStore:
             else:
                 self.hits += 1
                 self.kept.move_to_end(key.text)
-            return Reading(entry, self.generations.get(key.scope), self.epoch)
+            generation = self.generations.get(key.scope)
+            # A copy: it is looked at outside the lock.
+            return Reading(entry, generation and generation.copy(), self.epoch)
 
     def begin(self, key: Key) -> Begun:
         self.hear()
         with self.lock:
             generation = self.generations.get(key.scope)
             if generation is None:
-                number = next(self.numbers)
-                generation = self.generations[key.scope] = Generation(number, number)
+                # From the clock: never below what was handed out before an earlier one was forgotten.
+                now = time.monotonic_ns()
+                generation = self.generations[key.scope] = Generation(now, now)
                 if len(self.generations) > GENERATIONS_KEPT:
                     self.generations.popitem(last=False)
             self.generations.move_to_end(key.scope)
             _, until = self.leases.get(key.text, ("", 0.0))
             token = None
             if until < time.monotonic():
-                token = str(next(self.numbers))
+                token = str(next(self.tokens))
                 self.leases[key.text] = token, time.monotonic() + LEASE_S
             return Begun(self.epoch, generation.begin(), self.clears, token)
 
@@ -112,7 +115,7 @@ class MemoryStore:
     def apply(self, changes: Changes | None) -> None:
         with self.lock:
             if changes is None:
-                self.epoch = next(self.numbers)
+                self.epoch = time.monotonic_ns()
                 return
             for scope, minutes in changes.items():
                 if generation := self.generations.get(scope):
@@ -173,13 +176,15 @@ class MemoryStore:
             now = time.monotonic()
             if self.asked.get(name, 0.0) > now:
                 return False
-            self.asked[name] = now + seconds
+            self.asked = {asked: until for asked, until in self.asked.items() if until > now} | {name: now + seconds}
             return True
 
     def note(self, name: str, value: bytes | None = None, seconds: float = 86400) -> bytes | None:
-        if value is not None:
-            self.notes[name] = value
-        return self.notes.get(name)
+        with self.lock:
+            if value is not None:
+                self.notes[name] = value, time.monotonic() + seconds
+            noted, until = self.notes.get(name, (None, 0.0))
+            return noted if time.monotonic() < until else None
 
     def figures(self) -> Figures:
         with self.lock:
@@ -191,7 +196,7 @@ class MemoryStore:
                 "used_memory_human": f"{self.bytes / 1024:.2f}K",
                 "keyspace_hits": self.hits,
                 "keyspace_misses": self.misses,
-                "total_commands_processed": self.lookups,
+                "total_commands_processed": lookups,
                 "hit_rate": round(100 * self.hits / lookups, 2) if lookups else 0,
             }
 
@@ -210,17 +215,32 @@ def glob_regex(pattern: str) -> re.Pattern[str]:
             parts.append(".*")
         elif character == "?":
             parts.append(".")
+        elif character == "[":
+            part, at = bracket_regex(pattern, at)
+            parts.append(part)
         elif character == "\\" and at < len(pattern):
             parts.append(re.escape(pattern[at]))
             at += 1
-        elif character == "[":
-            end = pattern.find("]", at + 1)
-            end = len(pattern) if end < 0 else end
-            inside, at = pattern[at:end], end + 1
-            negated = inside.startswith("^")
-            members = re.sub(r"\\(.)", r"\1", inside[negated:]).replace("\\", "\\\\").replace("]", "\\]")
-            members = members.replace("[", "\\[").replace("^", "\\^")
-            parts.append(f"[{'^' if negated else ''}{members}]" if members else "(?!)")
         else:
             parts.append(re.escape(character))
     return re.compile("".join(parts), re.DOTALL)
+
+
+def bracket_regex(pattern: str, at: int) -> tuple[str, int]:
+    """What stands in brackets from ``at`` on, and where it ends; read as Redis reads it, odd cases included."""
+    is_negated = pattern.startswith("^", at)
+    at += is_negated
+    members = []
+    while at < len(pattern) and pattern[at] != "]":
+        if pattern[at] == "\\" and at + 1 < len(pattern):
+            at += 1
+            members.append(re.escape(pattern[at]))
+        elif pattern.startswith("-", at + 1) and at + 2 < len(pattern):
+            members.append("-".join(re.escape(end) for end in sorted((pattern[at], pattern[at + 2]))))
+            at += 2
+        else:
+            members.append(re.escape(pattern[at]))
+        at += 1
+    if not members:
+        return "." if is_negated else "(?!)", at + 1
+    return f"[{'^' if is_negated else ''}{''.join(members)}]", at + 1

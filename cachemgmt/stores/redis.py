@@ -3,6 +3,7 @@
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Self
@@ -22,6 +23,7 @@ from cachemgmt.types import Begun, Entry, EntryInfo, Figures, Key
 ENTRY_DECODER = msgspec.msgpack.Decoder(Entry)
 SCAN_COUNT = 1000
 LEARNED_KEPT = 1000
+PROBE = Key("", "probe", "probe")
 INFO_FIELDS = (
     "connected_clients",
     "used_memory",
@@ -33,8 +35,9 @@ INFO_FIELDS = (
 
 # A connection that has died since it was last used is found out by using it: try another one, once. Not after a
 # timeout, whose cost would double.
+CONNECTION_LOST = (redis.ConnectionError, ConnectionError)
 retry_if_connection_lost = retry(
-    retry=retry_if_exception_type((redis.ConnectionError, ConnectionError)),
+    retry=retry_if_exception_type(CONNECTION_LOST),
     stop=stop_after_attempt(2),
     wait=wait_random(0, 0.01),
     reraise=True,
@@ -74,18 +77,30 @@ class RedisStore:
 
     def read(self, key: Key) -> Reading:
         epoch, generation, entry = self.ask("MGET", self.epoch, self.generation_key(key.scope), self.entry_key(key))
-        return Reading(
-            ENTRY_DECODER.decode(entry) if entry else None,
-            decode(generation) if generation else None,
-            int(epoch) if epoch else None,
-        )
+        try:
+            return Reading(
+                ENTRY_DECODER.decode(entry) if entry else None,
+                decode(generation) if generation else None,
+                int(epoch) if epoch else None,
+            )
+        except (msgspec.MsgspecError, ValueError):
+            # Another version of liqui has written it: as good as nothing, until it is written anew.
+            return Reading(None, None, None)
 
-    @retry_if_connection_lost
     def ask(self, *command: str) -> Any:
         """One command on this thread's own connection: two thirds of what the client's pool and hooks take."""
+        try:
+            return self.ask_once(*command)
+        except CONNECTION_LOST:
+            # Not tenacity's business: that would take as long as the command itself, at every hit.
+            return self.ask_once(*command)
+
+    def ask_once(self, *command: str) -> Any:
         connection = getattr(self.thread, "connection", None)
         if connection is None:
-            connection = self.thread.connection = self.client.connection_pool.get_connection()
+            # Not one of the pool's, which would keep it for ever when the thread has ended.
+            pool = self.client.connection_pool
+            connection = self.thread.connection = pool.connection_class(**pool.connection_kwargs)
         try:
             connection.send_command(*command)
             return connection.read_response()
@@ -97,12 +112,15 @@ class RedisStore:
                 connection.disconnect()
             raise
 
-    @retry_if_connection_lost
     def begin(self, key: Key) -> Begun:
-        token = secrets.token_hex(8)
+        # One token for both attempts: the first may have taken the lease and lost the answer alone.
+        return self.begin_as(secrets.token_hex(8), key)
+
+    @retry_if_connection_lost
+    def begin_as(self, token: str, key: Key) -> Begun:
         epoch, stamp, clears, held = self.script_begin(
             keys=[self.epoch, self.clears, self.generation_key(key.scope), self.lease_key(key)],
-            args=[token, LEASE_S * 1000],
+            args=[token, int(LEASE_S * 1000)],
         )
         return Begun(int(epoch), stamp, int(clears), token if held else None)
 
@@ -124,7 +142,7 @@ class RedisStore:
         for scope, minutes in changes.items():
             everything = minutes is None or len(minutes) > MAX_MINUTES
             self.script_touch(
-                keys=[self.generation_key(scope)], args=[] if everything else sorted(minutes or ()), client=pipeline
+                keys=[self.generation_key(scope)], args=["*"] if everything else sorted(minutes or ()), client=pipeline
             )
         try:
             pipeline.execute()
@@ -138,7 +156,10 @@ class RedisStore:
 
     def clear(self, pattern: str) -> int:
         # First, so that an answer that is being made is not kept after we have looked.
-        self.client.incr(self.clears)
+        try:
+            self.client.incr(self.clears)
+        except redis.OutOfMemoryError:
+            self.renew()
         return sum(self.client.unlink(*keys) for keys in self.scan(pattern))
 
     def scan(self, pattern: str) -> Iterator[list[bytes]]:
@@ -175,9 +196,14 @@ class RedisStore:
 
     def learned(self, count: int) -> list[tuple[str, int]]:
         now = time.time()
-        days = [self.popular_on(now), self.popular_on(now - 86400)]
-        found = self.client.zunion(days, aggregate="SUM", withscores=True)
-        return [(request.decode(), int(score)) for request, score in sorted(found, key=lambda one: -one[1])[:count]]
+        pipeline = self.client.pipeline(transaction=False)
+        for day in (now, now - 86400):
+            pipeline.zrevrange(self.popular_on(day), 0, -1, withscores=True)
+        # Added up here and not by ZUNION, which servers before 6.2 do not know.
+        counts: Counter[str] = Counter()
+        for learned in pipeline.execute():
+            counts.update({request.decode(): int(score) for request, score in learned})
+        return counts.most_common(count)
 
     def popular_on(self, time_s: float) -> str:
         return f"{self.popular}:{int(time_s // 86400)}"
@@ -189,7 +215,7 @@ class RedisStore:
         key = f"{self.prefix}:note:{name}"
         if value is None:
             return self.client.get(key)
-        self.client.set(key, value, ex=int(seconds))
+        self.client.set(key, value, px=int(seconds * 1000))
         return value
 
     def figures(self) -> Figures:
@@ -199,7 +225,7 @@ class RedisStore:
         return {"available": True} | {name: info[name] for name in INFO_FIELDS} | {"hit_rate": rate}
 
     def probe(self) -> None:
-        """Write and read, as real work does: a server that is full or a replica answers reads and refuses writes."""
-        name = f"{self.prefix}:probe"
-        self.client.set(name, 1, px=1000)
-        self.client.get(name)
+        """What real work does: a server that is full, or a replica, answers reads and refuses writes."""
+        begun = self.begin(PROBE)
+        self.release(PROBE, begun)
+        self.read(PROBE)

@@ -19,7 +19,7 @@ local data = redis.call('GET', KEYS[3])
 local generation = data and cmsgpack.unpack(data) or {{now, now}}
 generation[2] = generation[2] + 1
 redis.call('SET', KEYS[3], cmsgpack.pack(generation), 'EX', {GENERATION_S})
-local held = redis.call('SET', KEYS[4], ARGV[1], 'NX', 'PX', ARGV[2])
+local held = redis.call('SET', KEYS[4], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('GET', KEYS[4]) == ARGV[1]
 return {{epoch, generation[2], redis.call('GET', KEYS[2]) or '0', held and 1 or 0}}
 """
 
@@ -40,14 +40,14 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then
 end
 """
 
-# KEYS: generation.  ARGV: minutes, none for all. A scope that nobody asked about has nothing to outdate.
+# KEYS: generation.  ARGV: minutes, or * for all. A scope that nobody asked about has nothing to outdate.
 TOUCH = f"""
 local data = redis.call('GET', KEYS[1])
 if not data then return end
 local generation = cmsgpack.unpack(data)
 local floor, last = generation[1], generation[2] + 1
 local counts, size = {{}}, 0
-if #ARGV == 0 then
+if ARGV[1] == '*' then
     floor = last
 else
     for at = 3, #generation, 2 do counts[generation[at]] = generation[at + 1] end

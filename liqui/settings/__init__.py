@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import environ
+from corsheaders.defaults import default_headers
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -59,11 +60,23 @@ SECURE_HSTS_SECONDS = 31_536_000 if ENVIRONMENT.https_only else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENVIRONMENT.https_only
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.https_only else None
 
-# There are no sessions, forms or logins that a forged request could use.
-SILENCED_SYSTEM_CHECKS = ["security.W003"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.https_only
+
+# Pages of these origins may read; nothing here needs their cookies.
+CORS_ALLOW_ALL_ORIGINS = "*" in CORS_ORIGINS
+CORS_ALLOWED_ORIGINS = [origin for origin in CORS_ORIGINS if origin != "*"]
+CORS_ALLOW_METHODS = ["GET"]
+CORS_ALLOW_HEADERS = [*default_headers, "if-none-match", "x-request-id"]
+CORS_EXPOSE_HEADERS = ["age", "etag", "x-cache", "x-request-id"]
 
 INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
     "django.contrib.staticfiles",
+    "corsheaders",
     "django_prometheus",
     "rest_framework",
     "drf_spectacular",
@@ -76,10 +89,18 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "liqui.hits.HitMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "liqui.request_log.RequestLogMiddleware",
+    # Beside it, nothing is said of origins at all.
+    *(["corsheaders.middleware.CorsMiddleware"] if CORS_ORIGINS else []),
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Operators sign in; these look at a session or a user when a view asks for one, which no data view does.
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "liqui.compression.GZipMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
@@ -95,11 +116,21 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
     }
 ]
 
 DATABASES = {"default": ENVIRONMENT.database}
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {
@@ -112,7 +143,8 @@ CACHES = {
             # One failure is one short wait: who tries again, and when, is the cache's breaker's to decide.
             "SOCKET_CONNECT_TIMEOUT": ENVIRONMENT.redis_timeout_ms / 1000,
             "SOCKET_TIMEOUT": ENVIRONMENT.redis_timeout_ms / 1000,
-            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
+            # As many as there are threads; one too few would be taken for trouble with Redis.
+            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0), "max_connections": 10_000},
         },
     }
     if ENVIRONMENT.redis_url

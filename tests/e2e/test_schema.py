@@ -55,7 +55,7 @@ def test_every_operation_and_parameter_is_described(schema: Schema) -> None:
         assert operation["description"], name
         for parameter in operation.get("parameters", []):
             assert parameter.get("description"), (name, parameter["name"])
-            assert parameter["in"] == "query"
+            assert parameter["in"] in ("query", "path")
 
 
 def test_every_answer_is_described_and_has_an_example(schema: Schema) -> None:

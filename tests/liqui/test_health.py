@@ -9,22 +9,27 @@ import redis
 from django.db import OperationalError
 from django.test import Client
 
+from cachemgmt.stores.guarded import GuardedStore
+from cachemgmt.stores.memory import MemoryStore
+from cachemgmt.stores.redis import RedisStore
 from liqui import __version__, health
+from tests.cachemgmt.troubles import cache_client
 from tools.servers import PrivateRedis
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def use_redis(settings: Any) -> Any:
-    """Makes the health check ask the Redis at this URL, or none."""
+def use_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes the cache use the Redis at this URL, or none."""
 
     def use(url: str) -> None:
-        health.redis_client.cache_clear()
         settings.ENVIRONMENT = type(settings.ENVIRONMENT)(**{**vars(settings.ENVIRONMENT), "redis_url": url})
+        if url:
+            guarded = GuardedStore(RedisStore(cache_client(url), "health"), MemoryStore(1 << 20))
+            monkeypatch.setattr(health, "store", lambda: guarded)
 
-    yield use
-    health.redis_client.cache_clear()
+    return use
 
 
 @pytest.mark.contract("D054")

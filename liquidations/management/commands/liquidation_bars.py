@@ -9,6 +9,7 @@ from django.db import Error
 from tqdm import tqdm
 
 from liquidations.bars import bars_advance, bars_rebuild, bars_status, clock_ms, stale_days_build_some, stale_symbols
+from liquidations.caching import orders_changed_outside
 from liquidations.domain import MAX_TIMESTAMP_MS, format_iso, parse_timestamp_ms
 from liquidations.table import TableUnusable
 from liquidations.verifying import bars_verify
@@ -46,6 +47,8 @@ class Command(BaseCommand):
     def rebuild(self, options: dict[str, Any]) -> None:
         bars_advance(clock_ms())
         bars_rebuild(options["symbol"], *self.window(options))
+        # Whoever rebuilds does so because rows were changed behind our back.
+        orders_changed_outside(options["symbol"])
         self.build_stale_days()
 
     def build_stale_days(self) -> None:
