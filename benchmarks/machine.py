@@ -32,13 +32,14 @@ def load() -> float:
     return os.getloadavg()[0]
 
 
-def description(database: str) -> str:
-    """Machine, date and versions in one line."""
+def description(database: str = "") -> str:
+    """Machine, date and versions in one line; ``database`` is the server's version, where there is one."""
     model = proc_value(Path("/proc/cpuinfo"), "model name") or platform.machine()
     memory = memory_kib("MemTotal") / (1 << 20)
     return (
         f"{os.cpu_count()} cores of {model}, {memory:.0f} GiB; {time.strftime('%Y-%m-%d', time.gmtime())}; "
-        f"Python {platform.python_version()}, Django {django.get_version()}, {database_name(database)}"
+        f"Python {platform.python_version()}, Django {django.get_version()}"
+        f"{f', {database_name(database)}' if database else ''}"
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 # Every name that liqui's settings read; those of a database or of Redis come in families.
-FAMILIES = ("DB_", "REDIS_", "CACHE_", "CELERY_")
+FAMILIES = ("DB_", "REDIS_", "CACHE_", "CELERY_", "BINANCE_")
 NAMES = {
     "ALLOWED_HOSTS",
     "BARS_REREAD_SECONDS",

@@ -40,6 +40,8 @@ CACHE_KEY_PREFIX = ENVIRONMENT.cache_key_prefix
 CACHE_MEMORY_MB = ENVIRONMENT.cache_memory_mb
 LIQUI_TOKEN = ENVIRONMENT.liqui_token
 CORS_ORIGINS = ENVIRONMENT.cors_origins
+BINANCE_WS_BASE_URL = ENVIRONMENT.binance_ws_base_url
+BINANCE_API_BASE_URL = ENVIRONMENT.binance_api_base_url
 
 # Every process writes its figures into one folder and any web worker answers with the sum of all: several web
 # workers and Celery need no port of their own. prometheus_client reads the name when it is first imported.
@@ -80,7 +82,9 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "cachemgmt",
+    "marketdata",
     "liquidations",
+    "streams",
     "liqui",
 ]
 

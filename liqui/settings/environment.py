@@ -77,6 +77,15 @@ class Reader:
             return default
         return value
 
+    def base_url(self, name: str, default: str, schemes: Sequence[str]) -> str:
+        """scheme://host[:port][/path] without a login; given without the slash at its end."""
+        raw = self.text(name, default)
+        url = raw.rstrip("/")
+        if not is_base_url(url, schemes):
+            self.report("liqui.E001", f"{name}={without_password(raw)!r} is not {' or '.join(schemes)}://host[:port].")
+            return default
+        return url
+
     def report(self, id: str, message: str, hint: str = "") -> None:
         self.problems.append(Problem(id, message, hint))
 
@@ -118,6 +127,8 @@ class Environment:
     max_streams: int
     max_connections: int
     bars_reread_seconds: int
+    binance_ws_base_url: str
+    binance_api_base_url: str
     problems: list[Problem]
 
     @property
@@ -186,6 +197,8 @@ def environment_read(variables: Mapping[str, str], base_dir: Path) -> Environmen
         max_streams=reader.integer("MAX_STREAMS", 8, 1, 1000),
         max_connections=reader.integer("MAX_CONNECTIONS", 20, 2, 10_000),
         bars_reread_seconds=reader.integer("BARS_REREAD_SECONDS", 3600, 300, 604_800),
+        binance_ws_base_url=reader.base_url("BINANCE_WS_BASE_URL", "wss://fstream.binance.com", ("wss", "ws")),
+        binance_api_base_url=reader.base_url("BINANCE_API_BASE_URL", "https://fapi.binance.com", ("https", "http")),
         problems=reader.problems,
     )
 
@@ -375,6 +388,16 @@ def read_redis_url(reader: Reader) -> str:
     host, password = reader.text("REDIS_HOST", "localhost"), reader.text("REDIS_PASSWORD")
     port, number = reader.integer("REDIS_PORT", 6379, 1, 65535), reader.integer("REDIS_DB", 0, 0, 65535)
     return f"redis://{':' + quote(password, safe='') + '@' if password else ''}{host}:{port}/{number}"
+
+
+def is_base_url(url: str, schemes: Sequence[str]) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    is_plain = url.isascii() and url.isprintable() and not any(mark in url for mark in " @?#")
+    return parts.scheme in schemes and bool(parts.hostname) and has_port and is_plain
 
 
 def is_redis_url(url: str) -> bool:

@@ -54,19 +54,29 @@ class Source:
         self.label = label
         self.names = names
         self.stream = stream
+        self.fault: SourceUnusable | None = None
 
     def read(self, size: int) -> bytes:
+        """Raises `SourceUnusable`, and from then on again and again."""
         try:
-            return self.stream.read(size)
+            if self.fault is None:
+                return self.stream.read(size)
         except READ_ERRORS as error:
-            raise SourceUnusable(f"cannot be read: {describe(error)}") from error
+            self.fault = SourceUnusable(f"cannot be read: {describe(error)}")
+            raise self.fault from error
+        raise self.fault
 
     @cached_property
     def head(self) -> bytes:
         """The first bytes, up to `HEAD_BYTES`; what `chunks` begins with."""
         head = b""
-        while len(head) < HEAD_BYTES and (piece := self.read(HEAD_BYTES - len(head))):
-            head += piece
+        try:
+            while len(head) < HEAD_BYTES and (piece := self.read(HEAD_BYTES - len(head))):
+                head += piece
+        except SourceUnusable:
+            # A short file that was cut: what is before the cut counts, and `chunks` meets the fault after it.
+            if not head:
+                raise
         return head.removeprefix(BYTE_ORDER_MARK)
 
     def chunks(self) -> Iterator[bytes]:

@@ -30,6 +30,8 @@ VARIABLES = [
     "CELERY_BROKER_URL",
     "CACHE_TTL_SECONDS",
     "CACHE_TTL_SYMBOLS",
+    "BINANCE_WS_BASE_URL",
+    "BINANCE_API_BASE_URL",
 ]
 
 
@@ -62,6 +64,11 @@ def test_nothing_set_means_sqlite_and_local_memory(tmp_path: Path) -> None:
         ({"DATABASE_URL": "mysql://u:p@h:port/d"}, "liqui.E001", "mysql://"),
         ({"DATABASE_URL": "sqlite://liqui.sqlite3"}, "liqui.E001", "sqlite:///path"),
         ({"DATABASE_URL": "sqlite://"}, "liqui.E001", "sqlite:///path"),
+        ({"BINANCE_WS_BASE_URL": "https://fstream.binance.com"}, "liqui.E001", "is not wss or ws://host[:port]"),
+        ({"BINANCE_WS_BASE_URL": "wss://"}, "liqui.E001", "BINANCE_WS_BASE_URL='wss://'"),
+        ({"BINANCE_API_BASE_URL": "http://u:secret@h:port"}, "liqui.E001", "BINANCE_API_BASE_URL"),
+        ({"BINANCE_API_BASE_URL": "http://u:secret@h"}, "liqui.E001", "BINANCE_API_BASE_URL='http://u:***@h'"),
+        ({"BINANCE_API_BASE_URL": "http://h/fapi?x=1"}, "liqui.E001", "BINANCE_API_BASE_URL"),
         ({"DB_HOST": "db"}, "liqui.E002", "DB_USER, DB_PASSWORD, DB_DATABASE missing"),
         ({"DB_PORT": "3307"}, "liqui.E002", "DB_HOST"),
         (SERVER | {"DB_NAME": "other"}, "liqui.E003", "liq and other"),
@@ -88,6 +95,16 @@ def test_an_alias_that_agrees_is_no_fault(tmp_path: Path) -> None:
 def test_redis_url_wins_over_its_parts(tmp_path: Path) -> None:
     environment = read(tmp_path, REDIS_URL="redis://cache:1/2", REDIS_HOST="other")
     assert environment.redis_url == "redis://cache:1/2"
+
+
+def test_the_exchange_is_binance_unless_another_address_is_given(tmp_path: Path) -> None:
+    environment = read(tmp_path)
+    assert environment.binance_ws_base_url == "wss://fstream.binance.com"
+    assert environment.binance_api_base_url == "https://fapi.binance.com"
+    simulated = read(tmp_path, BINANCE_WS_BASE_URL="ws://127.0.0.1:9000/", BINANCE_API_BASE_URL="http://[::1]:9000")
+    assert not simulated.problems
+    assert simulated.binance_ws_base_url == "ws://127.0.0.1:9000"
+    assert simulated.binance_api_base_url == "http://[::1]:9000"
 
 
 def test_a_redis_password_may_hold_any_character(tmp_path: Path) -> None:

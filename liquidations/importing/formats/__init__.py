@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from liquidations.importing.formats import export, force_order, headed, recorder
+from liquidations.importing.formats import export, force_order, headed, recorder, recording
 from liquidations.importing.formats.options import ReadOptions
 from liquidations.importing.outcomes import Records, SourceUnusable
 from liquidations.importing.sources import Source
@@ -34,6 +34,12 @@ FORMATS = {
             headed.read,
         ),
         Format("recorder", "12-column CSV without a header, short symbols", recorder.recognises, recorder.read),
+        Format(
+            "recording",
+            "our own recordings of raw frames (manage.py record)",
+            recording.recognises,
+            recording.read,
+        ),
         Format("export", "our own exports: NDJSON of the stream, JSON of the orders", export.recognises, export.read),
         Format("forceorder", "forceOrder messages, one JSON object per line", force_order.recognises, force_order.read),
     )

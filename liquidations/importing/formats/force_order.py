@@ -6,7 +6,7 @@ Keys of any year are understood: those of the order that `KEYS` does not name (`
 import re
 from typing import Any
 
-from liquidations.importing.formats.json_values import pick_fields, read_objects
+from liquidations.importing.formats.json_values import Parse, pick_fields, read_objects
 from liquidations.importing.formats.options import ReadOptions
 from liquidations.importing.orders import venue_orders
 from liquidations.importing.outcomes import NOT_A_FORCED_ORDER, Outcome, Records, Rejected
@@ -22,6 +22,11 @@ def recognises(source: Source) -> bool:
 
 
 def read(source: Source, options: ReadOptions) -> Records:
+    return read_objects(source, message_orders(options))
+
+
+def message_orders(options: ReadOptions) -> Parse:
+    """Makes an order of a message."""
     order_of = venue_orders(None, options.contract_size_usd)
 
     def parse(message: dict[str, Any], _in_array: bool) -> Outcome:
@@ -33,4 +38,4 @@ def read(source: Source, options: ReadOptions) -> Records:
             raise Rejected("fields: a forceOrder without its order")
         return order_of(pick_fields(order, KEYS))
 
-    return read_objects(source, parse)
+    return parse

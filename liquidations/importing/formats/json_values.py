@@ -41,7 +41,11 @@ class Value(NamedTuple):
 
 def read_objects(source: Source, parse: Parse) -> Records:
     """``parse(object, in_array)`` on every object of the file; its `Rejected` becomes the outcome."""
-    for line, text, value, in_array in read_values(source):
+    return parse_values(read_values(source), parse)
+
+
+def parse_values(values: Iterator[Value], parse: Parse) -> Records:
+    for line, text, value, in_array in values:
         try:
             outcome = parse(value, in_array) if type(value) is dict else not_an_object(value)
         except Rejected as rejected:

@@ -176,6 +176,33 @@ def test_force_orders_are_read_however_they_are_wrapped(read, wrap) -> None:
     assert outcomes(read(wrap(force_order(ps="BTCUSDT", st=1)))) == [ORDER]
 
 
+def recorded(*frames: str) -> str:
+    return "".join(
+        f"{json.dumps({'received_ms': 1685577601000, 'frame': frame}, separators=(',', ':'))}\n" for frame in frames
+    )
+
+
+def test_our_own_recordings_are_read_however_their_frames_are_wrapped(read) -> None:
+    event = force_order()
+    frames = [event, {"stream": "x", "data": event}, {"stream": "x", "data": [event, event]}, [event]]
+    assert outcomes(read(recorded(*map(json.dumps, frames)))) == [ORDER] * 5
+
+
+def test_other_frames_of_a_recording_are_skipped_and_broken_ones_rejected_with_their_line(read) -> None:
+    broken = json.dumps(force_order())[:-4]
+    frames = ['{"e":"aggTrade","p":"1"}', '{"result":null,"id":1}', "no json", broken, json.dumps(force_order())]
+    records = read(recorded(*frames) + '\n{"received_ms":1,"fra')
+    assert [record.line for record in records] == [1, 2, 3, 4, 5, 7]
+    assert reasons(records[:4]) == ["not a forced order"] * 2 + ["text: not JSON"] * 2
+    assert records[3].text == broken.encode()
+    assert records[4].outcome == ORDER
+    assert records[5].outcome.reason == "text: not JSON"
+
+
+def test_a_recording_of_garbage_is_still_recognised(read) -> None:
+    assert reasons(read(recorded("", "\x00 no json"))) == ["text: not JSON"] * 2
+
+
 def test_other_messages_are_skipped_not_rejected(read) -> None:
     others = [{"e": "trade", "p": "1"}, {"result": None, "id": 1}, {"lastUpdateId": 5, "bids": []}, []]
     lines = [json.dumps(line) for line in (force_order(), *others)]

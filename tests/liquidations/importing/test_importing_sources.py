@@ -63,6 +63,21 @@ def test_a_cut_file_is_named_and_its_rows_before_the_cut_stay(packer: str, impor
     assert "cannot be read" in reason
 
 
+def test_a_short_file_without_its_end_gives_what_was_flushed_and_is_named(import_paths, tmp_path: Path) -> None:
+    packer = zstandard.ZstdCompressor().compressobj()
+    file = tmp_path / "short.zst"
+    file.write_bytes(packer.compress(rows(50)) + packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
+    summary = import_paths(file).summary
+    assert summary.inserted == 50
+    assert summary.bad == [(str(file), "cannot be read: the file ends within a zstd frame")]
+
+
+def test_a_file_that_is_broken_from_its_first_byte_is_named(import_paths, tmp_path: Path) -> None:
+    (tmp_path / "broken.zst").write_bytes(zstandard.compress(rows(50))[:4] + b"\xff" * 20)
+    [(_, reason)] = import_paths(tmp_path / "broken.zst").summary.bad
+    assert reason.startswith("cannot be read: ")
+
+
 def test_a_cut_zip_has_no_members_left_and_is_named(import_paths, tmp_path: Path) -> None:
     (tmp_path / "cut.zip").write_bytes(zipped(one__csv=rows(50))[:-30])
     assert import_paths(tmp_path / "cut.zip").summary.bad == [
