@@ -30,7 +30,7 @@ def notes(result: Result) -> list[str]:
 
 def markdown(lines: Sequence[Sequence[str]]) -> list[str]:
     texts = [f"| {' | '.join(line)} |" for line in lines]
-    return [texts[0], "|---|" + "---:|" * (len(HEAD) - 1), *texts[1:]]
+    return [texts[0], "|---|" + "---:|" * (len(lines[0]) - 1), *texts[1:]]
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
