@@ -4,6 +4,8 @@
 SHELL = /bin/sh
 PYTHON ?=
 BACKEND ?= all
+WORKERS ?=
+BENCH ?=
 ARGS ?=
 export PYTHON
 
@@ -15,7 +17,7 @@ DEFAULT_FEED = if [ -z "$${FEED:-}" ] && ! grep -qsE '^ *(export +)?FEED *=' "$$
 	then FEED=$(1); export FEED; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test check format lint coverage bench soak
+.PHONY: help setup run serve dev test check format lint coverage bench soak
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -26,6 +28,10 @@ setup: ## make .venv and install what the service needs
 run: ## set up and serve at http://127.0.0.1:8000 (HOST, PORT, LIQUI_HOME, FEED)
 	$(SETUP) base
 	@$(call DEFAULT_FEED,auto); exec $(VENV_PYTHON) manage.py serve
+
+serve: ## production's programs on this machine: nginx, workers, MariaDB, Redis (HOST, PORT, LIQUI_HOME, FEED, WORKERS)
+	$(SETUP) server
+	@$(SAMPLE_FEED); exec $(VENV_PYTHON) -m tools.serve $(if $(WORKERS),--workers $(WORKERS))
 
 dev: ## like run, with DEBUG and a restart at every change of a file
 	$(SETUP) base
@@ -51,9 +57,9 @@ coverage: ## the tests with a report of the lines that no test runs
 	$(SETUP) dev
 	@exec $(VENV_PYTHON) -m tools.test --coverage --backend "$(BACKEND)" -- $(ARGS)
 
-bench: ## measure against the original's queries; prints a table
+bench: ## measure against the original's queries; prints a table (BENCH=cache|servers: of the cache, of web servers)
 	$(SETUP) dev
-	@exec $(VENV_PYTHON) -m benchmarks $(ARGS)
+	@exec $(VENV_PYTHON) -m benchmarks$(if $(BENCH),.$(BENCH)) $(ARGS)
 
 soak: ## the long forms of the slow tests
 	$(SETUP) dev

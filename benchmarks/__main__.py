@@ -1,33 +1,18 @@
 """`make bench` (`ARGS="--quick"`, `ARGS="--markdown"`): measures our answers beside the original's queries."""
 
-import signal
 import sys
-from typing import NoReturn
+from collections.abc import Sequence
 
+from benchmarks.main import run
 from benchmarks.options import parse
 from benchmarks.report import report_lines
 from benchmarks.run import bench_run
-from benchmarks.server import BenchmarkFailed
-from tools.servers import ServerFailed, ServerMissing
 
 
-def main(arguments: list[str]) -> int:
-    options = parse(arguments)
-    signal.signal(signal.SIGTERM, terminated)
-    try:
-        result = bench_run(options)
-    except (BenchmarkFailed, ServerFailed, ServerMissing) as error:
-        print(f"liqui: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    print("\n".join(report_lines(result)))
+def main(arguments: Sequence[str]) -> int:
+    print("\n".join(report_lines(bench_run(parse(arguments)))))
     return 0
 
 
-def terminated(number: int, _frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run(main, sys.argv[1:]))

@@ -14,14 +14,19 @@ logger = structlog.get_logger(__name__)
 
 @cache
 def prepare() -> None:
-    """Ends the process (status 1) with one line for each fault of the configuration, or logs the mode, once."""
+    """Refuses a faulty configuration, or logs the mode, once."""
+    refuse_faults()
+    tune_garbage_collection()
+    logger.info(f"liqui {__version__} · {settings.ENVIRONMENT.describe()}")
+
+
+def refuse_faults() -> None:
+    """Ends the process (status 1) with one line for each fault of the configuration, if it has any."""
     problems = settings.ENVIRONMENT.problems
     for problem in problems:
         print(f"{problem.id}: {problem.message} {problem.hint}".rstrip(), file=sys.stderr)
     if problems:
         raise SystemExit(1)
-    tune_garbage_collection()
-    logger.info(f"liqui {__version__} · {settings.ENVIRONMENT.describe()}")
 
 
 def tune_garbage_collection() -> None:

@@ -1,9 +1,13 @@
 """Fixtures: real servers over the tests' own database."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
+from cachemgmt.stores import store
+from cachemgmt.stores.changes import INTERVAL_S
 from tests.live import KINDS, LiveServer, ServerKind, serving
 
 
@@ -12,8 +16,18 @@ def server_kind(request: pytest.FixtureRequest) -> ServerKind:
     return request.param
 
 
+@pytest.fixture
+def live(module_server: LiveServer, django_db_blocker: DjangoDbBlocker) -> LiveServer:
+    """The module's server, without the answers that earlier tests have left in its memory."""
+    with django_db_blocker.unblock():
+        store().clear("*")
+    # Without Redis it looks for such news no more often.
+    time.sleep(2 * INTERVAL_S)
+    return module_server
+
+
 @pytest.fixture(scope="module", params=KINDS)
-def live(
+def module_server(
     request: pytest.FixtureRequest, django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
     """One server for the tests of a module, once of each kind; few streams, so that their limit can be met."""

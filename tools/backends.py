@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from tools import packages
-from tools.servers import PrivateMariaDB, PrivateRedis, PrivateServer, ServerMissing
+from tools.servers import PrivateMariaDB, PrivateRedis, PrivateServer
 
 MYSQL_SOCKET = "/run/mysqld/mysqld.sock"
 MYSQL_SCHEMES = ("mysql", "mysql2", "mysql-connector", "mysqlgis")
@@ -67,8 +66,7 @@ def mysql_backend(variables: Mapping[str, str]) -> Iterator[str]:
         with own_database(local, why="found on this machine") as url:
             yield url
         return
-    server = private(PrivateMariaDB, "mariadb-server-core", "mariadb-client-core")
-    with server, own_database(Login(port=server.port), why="private") as url:
+    with private(PrivateMariaDB) as server, own_database(Login(port=server.port), why="private") as url:
         yield url
 
 
@@ -180,7 +178,7 @@ def redis_backend(variables: Mapping[str, str]) -> Iterator[str]:
             say(f"Redis at {urlsplit(url).hostname} ({'named' if named else 'found'}), number {claim.number}")
             yield claim.url
         return
-    with private(PrivateRedis, "redis-server") as server:
+    with private(PrivateRedis) as server:
         say(f"Redis at {server.host}:{server.port} (private)")
         yield server.url()
 
@@ -239,12 +237,9 @@ class RedisClaim:
         self.holder.close()
 
 
-def private(kind: type[Server], *needs: str) -> Server:
+def private(kind: type[Server]) -> Server:
     """A private server that is not started yet; its program is installed first if it is missing."""
-    try:
-        kind.program()
-    except ServerMissing as error:
-        packages.install(needs, str(error))
+    kind.install()
     return kind()
 
 

@@ -1,4 +1,4 @@
-"""Private MariaDB/MySQL and Redis servers for tests and benchmarks: own folder, own loopback port, gone at the end.
+"""Private MariaDB/MySQL, Redis and nginx servers: own folder, own loopback port, gone at the end unless kept.
 
 with PrivateMariaDB() as server:
     server.url("liqui")  # mysql://root@127.0.0.1:40123/liqui
@@ -13,16 +13,23 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from string import Template
 from typing import Self
+
+from tools import packages
+
+ROOT = Path(__file__).resolve().parents[1]
 
 START_SECONDS = 60
 STOP_SECONDS = 30
+ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 # Debian's ordinary users have no sbin on their PATH.
 SEARCH_PATH = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/local/bin", "/usr/bin", "/usr/local/mysql/bin")
 # Ends with its standard input, that is, with us, however we die; then the server must not outlive us.
-GUARD = 'read -r _; kill -KILL "$1" 2>/dev/null; sleep 0.2; rm -rf "$2"'
+GUARD = 'read -r _; kill -s KILL -- "-$1" 2>/dev/null; sleep 0.2; rm -rf "$2"'
 
 
 class ServerMissing(Exception):
@@ -48,16 +55,23 @@ def free_port() -> int:
 
 
 class PrivateServer:
-    """A server process with a temporary folder and a port of its own, which it keeps from one start to the next."""
+    """A server process, and its children, with a folder and a port of its own, kept from one start to the next."""
 
     name = ""
     programs: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()  # of Debian, that hold the program
     host = "127.0.0.1"
+    environment: Mapping[str, str] | None = None  # None: ours
 
-    def __init__(self, options: Sequence[str] = ()) -> None:
-        """``options`` are further command-line options of the server; they win over ours."""
+    def __init__(self, options: Sequence[str] = (), folder: Path | None = None) -> None:
+        """``options`` are further command-line options of the server; they win over ours.
+
+        A ``folder`` that is given outlives the server; otherwise it is a temporary one.
+        """
         self.options = options
-        self.folder = Path(tempfile.mkdtemp(prefix=f"liqui-{self.name}-"))
+        self.is_kept = folder is not None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix=f"liqui-{self.name}-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.guard: subprocess.Popen[bytes] | None = None
@@ -69,6 +83,14 @@ class PrivateServer:
         if path := find_program(*cls.programs):
             return path
         raise ServerMissing(f"{' or '.join(cls.programs)} is not installed")
+
+    @classmethod
+    def install(cls) -> None:
+        """Install the program if it is missing. Raises `PackagesMissing`."""
+        try:
+            cls.program()
+        except ServerMissing as error:
+            packages.install(cls.packages, str(error))
 
     def __enter__(self) -> Self:
         try:
@@ -82,28 +104,40 @@ class PrivateServer:
         self.close()
 
     @property
+    def log_path(self) -> Path:
+        return self.folder / "log"
+
+    @property
     def pid(self) -> int:
         assert self.process is not None
         return self.process.pid
 
     @property
     def alive(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        # Without waiting for it: a dead leader that nobody has waited for keeps its number, and with it its group's.
+        return self.process is not None and os.waitid(os.P_PID, self.process.pid, ENDED) is None
 
     def start(self) -> None:
         """Start, or start again with the same data and port; returns when the server answers. Twice is harmless."""
         if self.alive:
             self.resume()
             return
-        self.release()
+        self.kill()  # what a leader that died by itself has left behind
         self.prepare()
-        with open(self.folder / "log", "ab") as log:
+        with open(self.log_path, "ab") as log:
             # A session of its own: Ctrl-C at the terminal goes to whoever owns the server, who then stops it.
             self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self.command(),
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
+        removed = "" if self.is_kept else str(self.folder)
         self.guard = subprocess.Popen(
-            ["sh", "-c", GUARD, "sh", str(self.pid), str(self.folder)], stdin=subprocess.PIPE, start_new_session=True
+            ["sh", "-c", GUARD, "sh", str(self.pid), removed], stdin=subprocess.PIPE, start_new_session=True
         )
         self.wait_ready()
 
@@ -112,26 +146,26 @@ class PrivateServer:
         while not self.answers():
             if not self.alive or time.monotonic() > deadline:
                 self.kill()
-                log = (self.folder / "log").read_text(errors="replace")
-                raise ServerFailed(f"{self.name} did not start:\n{log[-3000:]}")
+                raise ServerFailed(f"{self.name} did not start:\n{self.log_path.read_text(errors='replace')[-3000:]}")
             time.sleep(0.05)
 
-    def stop(self) -> None:
-        """Stop in good order; data and port are kept for the next start."""
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Stop in good order, if that can be had within ``seconds``; data and port are kept for the next start."""
         if self.process is not None and self.alive:
             self.resume()
             self.process.terminate()
-            try:
-                self.process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.kill()
-        self.release()
+            deadline = time.monotonic() + seconds
+            while self.alive and time.monotonic() < deadline:
+                time.sleep(0.02)
+        self.kill()
 
     def kill(self) -> None:
-        """End at once, as in a crash (SIGKILL)."""
-        if self.process is not None and self.alive:
-            self.process.kill()
+        """End at once, with all children, as in a crash (SIGKILL)."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+            self.process = None
         self.release()
 
     def pause(self) -> None:
@@ -146,9 +180,12 @@ class PrivateServer:
         self.paused = False
 
     def close(self) -> None:
-        """End for good and remove the folder."""
-        self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """End for good; a temporary folder is removed, data that are kept are left in good order."""
+        if self.is_kept:
+            self.stop()
+        else:
+            self.kill()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def release(self) -> None:
         """Dismiss the guard of a server that has ended."""
@@ -184,6 +221,7 @@ class PrivateMariaDB(PrivateServer):
 
     name = "mariadb"
     programs = ("mariadbd", "mysqld")
+    packages = ("mariadb-server-core", "mariadb-client-core")
 
     def url(self, database: str = "liqui") -> str:
         return f"mysql://root@{self.host}:{self.port}/{database}"
@@ -245,6 +283,7 @@ class PrivateRedis(PrivateServer):
 
     name = "redis"
     programs = ("redis-server", "valkey-server")
+    packages = ("redis-server",)
 
     def url(self, database: int = 0) -> str:
         return f"redis://{self.host}:{self.port}/{database}"
@@ -259,6 +298,40 @@ class PrivateRedis(PrivateServer):
 
     def answers(self) -> bool:
         return self.exchange(b"PING\r\n").startswith(b"+PONG")
+
+
+class PrivateNginx(PrivateServer):
+    """nginx with docker/nginx.conf, from ``listen`` ("127.0.0.1:8000") to the workers at the other two addresses."""
+
+    name = "nginx"
+    programs = ("nginx",)
+    packages = ("nginx",)
+
+    def __init__(self, rest: str, sockets: str, listen: str = "", folder: Path | None = None) -> None:
+        super().__init__(folder=folder)
+        self.rest, self.sockets = rest, sockets
+        if listen:
+            host, _, port = listen.rpartition(":")
+            self.host, self.port = host.strip("[]"), int(port)
+        self.listen = listen or f"{self.host}:{self.port}"
+
+    @property
+    def configuration(self) -> Path:
+        return self.folder / "nginx.conf"
+
+    def prepare(self) -> None:
+        addresses = {"LIQUI_LISTEN": self.listen, "LIQUI_REST": self.rest, "LIQUI_SOCKETS": self.sockets}
+        template = Template((ROOT / "docker" / "nginx.conf").read_text())
+        self.configuration.write_text(template.safe_substitute(addresses))
+
+    def command(self) -> list[str]:
+        settings = f"daemon off; pid {self.folder / 'pid'};"
+        return [self.program(), "-p", str(self.folder), "-c", str(self.configuration), "-e", "stderr", "-g", settings]
+
+    def answers(self) -> bool:
+        with suppress(OSError), socket.create_connection((self.host, self.port), timeout=1):
+            return True
+        return False
 
 
 def as_this_user() -> list[str]:

@@ -1,4 +1,4 @@
-"""Makes .venv and keeps it in step with requirements/*.txt:  python tools/setup.py base|dev
+"""Makes .venv and keeps it in step with requirements/*.txt:  python tools/setup.py base|server|dev
 
 Uses the standard library only. When nothing has changed since the last time it does nothing and takes no time.
 """
@@ -33,14 +33,14 @@ class SetupFailed(Exception):
 
 
 def main(level: str) -> None:
-    """Bring .venv up to ``level``: "base" is what runs the service, "dev" is everything."""
+    """Bring .venv up to ``level``: "base" is what runs the service, "server" adds production's, "dev" is everything."""
     with one_at_a_time():
         if level == "base":
             set_up("base")
             if wants_mysql(os.environ):
                 set_up("mysql")
         else:
-            set_up("dev", may_install_packages=True)
+            set_up(level, may_install_packages=True)
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def set_up(level: str, *, may_install_packages: bool = False) -> None:
     if any(read(stamp(name)) == wanted for name in ("dev", level)) and venv_works():
         return
     make_venv()
-    if level in ("dev", "mysql"):
+    if level != "base":
         install_mysqlclient(may_install_packages)
     print(f"liqui: installing requirements/{level}.txt into .venv …", flush=True)
     if pip("install", "-qq", "-r", str(REQUIREMENTS / f"{level}.txt")).returncode:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Finds a supported Python and hands over to tools/setup.py:  sh tools/setup.sh base|dev
+# Finds a supported Python and hands over to tools/setup.py:  sh tools/setup.sh base|server|dev
 # PYTHON names the interpreter; otherwise the one in .venv, or the first on the PATH that fits, is taken.
 set -u
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from liquidations.importing.formats import ReadOptions, records_of
+from liquidations.importing.interrupts import interrupt_deferred
 from liquidations.importing.outcomes import Record, Records, Rejected, Skipped, SourceUnusable
 from liquidations.importing.progress import Progress, Silence
 from liquidations.importing.sources import Source, SourceFile
@@ -95,7 +96,8 @@ class Importer:
         """Write the orders of a batch, then count all of it: an error of the writer leaves the summary true."""
         orders = [record for record in batch if type(record.outcome) is ForcedOrder]
         if orders:
-            self.count_written(label, orders, self.write([record.outcome for record in orders]))  # type: ignore[misc]
+            with interrupt_deferred():
+                self.count_written(label, orders, self.write([record.outcome for record in orders]))  # type: ignore[misc]
         for record in batch:
             if isinstance(record.outcome, Rejected):
                 self.reject(label, record, record.outcome.reason)

@@ -211,13 +211,15 @@ def test_a_breaker_opens_once_and_closes_when_it_is_mended(said: list[str], monk
         if (attempt := next(attempts)) < 4:
             raise [redis.TimeoutError(), OSError(), ValueError("?"), KeyError(1)][attempt]
 
-    breaker = Breaker("Redis", mend)
+    breaker = Breaker("Ours", mend)
     for _ in range(5):
         breaker.open(redis.TimeoutError("Timeout reading"))
     assert breaker.is_open
     wait_until(lambda: not breaker.is_open, BACK_WITHIN_S, "it is closed")
     assert breaker.openings == 1
-    assert said[0] == (
-        "Redis does not answer in time (Timeout reading); answering from local memory until it is well again"
+    # A breaker of an earlier test may still have something to say.
+    ours = [line for line in said if line.startswith("Ours ")]
+    assert ours[0] == (
+        "Ours does not answer in time (Timeout reading); answering from local memory until it is well again"
     )
-    assert len(said) == 2
+    assert len(ours) == 2

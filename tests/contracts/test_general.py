@@ -140,7 +140,10 @@ def endless_table(write: Write, settings: Any) -> Iterator[str]:
             "WHERE n > liqs.original_quantity) > 0"
         )
     else:
-        endless = f"SELECT {columns} FROM {configured.DB_LIQ_TABLENAME} AS liqs WHERE SLEEP(0.2) = 0"
+        # By a column, or the list of symbols would be found by sleeping once for each symbol.
+        endless = (
+            f"SELECT {columns} FROM {configured.DB_LIQ_TABLENAME} AS liqs WHERE SLEEP(0.2 + 0 * original_quantity) = 0"
+        )
     with connection.cursor() as cursor:
         cursor.execute("DROP VIEW IF EXISTS endless_liqs")
         cursor.execute(f"CREATE VIEW endless_liqs AS {endless}")

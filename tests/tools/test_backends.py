@@ -118,4 +118,4 @@ def test_a_missing_server_that_we_may_not_install_is_named(monkeypatch: pytest.M
     monkeypatch.setattr(PrivateRedis, "program", missing)
     monkeypatch.setattr(packages, "elevation", lambda: None)
     with pytest.raises(packages.PackagesMissing, match="sudo apt-get install redis-server"):
-        backends.private(PrivateRedis, "redis-server")
+        backends.private(PrivateRedis)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from liquidations.models import LiquidationOrder
 from liquidations.services import orders_write
 from liquidations.types import ForcedOrder
 from tests.factories import T0, order
+from tests.live import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 ROW = "BTC,BUY,LIMIT,IOC,{n},84000.1,None,FILLED,1,1,{t},9\n"
@@ -255,9 +255,11 @@ def test_ctrl_c_of_the_real_program_leaves_a_table_that_a_second_run_completes(t
     command = [sys.executable, "manage.py", "import_liquidations", str(tmp_path / "a.csv")]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as program:
-        time.sleep(3)
+        # In the middle of its work, however fast this machine is today.
+        stored = tmp_path / "home" / "liqui.sqlite3-wal"
+        wait_until(lambda: stored.exists() and stored.stat().st_size > 1 << 20, 60, "it stores")
         program.send_signal(signal.SIGINT)
-        output, _ = program.communicate(timeout=30)
+        output, _ = program.communicate(timeout=60)
     assert program.returncode == 130
     committed = figure(output, "inserted")
     again = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
