@@ -31,7 +31,7 @@ run: ## set up and serve at http://127.0.0.1:8000 (HOST, PORT, LIQUI_HOME, FEED)
 
 serve: ## production's programs on this machine: nginx, workers, MariaDB, Redis (HOST, PORT, LIQUI_HOME, FEED, WORKERS)
 	$(SETUP) server
-	@$(SAMPLE_FEED); exec $(VENV_PYTHON) -m tools.serve $(if $(WORKERS),--workers $(WORKERS))
+	@$(call DEFAULT_FEED,sample); exec $(VENV_PYTHON) -m tools.serve $(if $(WORKERS),--workers $(WORKERS))
 
 dev: ## like run, with DEBUG and a restart at every change of a file
 	$(SETUP) base

@@ -7,6 +7,7 @@ messages (Redis goes away, a queue is full); the numbers tell, and the outbox ha
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Protocol
 
 import structlog
@@ -44,6 +45,7 @@ class Hub:
         self.by_symbol: dict[str, set[Member]] = {}
         self.tasks: list[asyncio.Task[None]] = []
         self.ready = asyncio.Event()
+        self.hole = asyncio.Event()
         self.turn = asyncio.Lock()
         self.last_taken_s = 0.0
         self.is_away = False
@@ -110,15 +112,20 @@ class Hub:
         async with self.turn:
             await self.deliver(self.sequence.accept(orders))
         if self.sequence.has_hole:
-            await asyncio.sleep(REORDERING_S)
-            await self.mend_if_possible()
+            self.hole.set()
 
     async def follow_outbox(self) -> None:
-        """Read what the group has not brought; begins with where the numbers are."""
+        """Read what the group has not brought; begins with where the numbers are. Nobody waits for it: while the
+        database does not answer, orders without a number go on."""
         while True:
-            if not self.ready.is_set() or time.monotonic() - self.last_taken_s >= POLL_S:
+            is_quiet = time.monotonic() - self.last_taken_s >= POLL_S
+            if is_quiet or self.sequence.has_hole or not self.ready.is_set():
                 await self.mend_if_possible()
-            await asyncio.sleep(POLL_S)
+            self.hole.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self.hole.wait()
+                    await asyncio.sleep(REORDERING_S)
 
     async def mend_if_possible(self) -> None:
         try:
@@ -132,20 +139,21 @@ class Hub:
 
     async def mend(self) -> None:
         """Hand on everything that the outbox has and we have not. Raises what the database raises."""
-        async with self.turn:
-            before = self.sequence.head
-            head = await read(outbox_head)
-            # Lower than what we had seen before we asked: it is another database, or an emptied one.
-            if before is None or head < before:
-                self.sequence.restart(head)
-            self.ready.set()
-            missing = head > (self.sequence.head or 0) or self.sequence.has_hole
-            while missing:
-                orders = await read(outbox_since, self.sequence.head or 0, PAGE)
-                MENDED.inc(len(orders))
+        before = self.sequence.head
+        head = await read(outbox_head)
+        # Lower than what we had seen before we asked: it is another database, or an emptied one.
+        if self.sequence.head is None or (before is not None and head < before):
+            self.sequence.restart(head)
+        self.ready.set()
+        missing = head > (self.sequence.head or 0) or self.sequence.has_hole
+        while missing:
+            orders = await read(outbox_since, self.sequence.head or 0, PAGE)
+            MENDED.inc(len(orders))
+            async with self.turn:
                 await self.deliver(self.sequence.fill(orders))
-                missing = len(orders) == PAGE
-            # What the outbox does not have any more is not waited for.
+            missing = len(orders) == PAGE
+        # What the outbox does not have any more is not waited for.
+        async with self.turn:
             await self.deliver(self.sequence.reach(head))
 
     async def deliver(self, orders: Iterable[LiveOrder]) -> None:

@@ -1,8 +1,11 @@
 """Puts live orders into the order of their numbers and finds what is missing. No Django, no clock."""
 
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from streams.types import LiveOrder
+
+REMEMBERED = 10_000  # frames without a number, of which each collector sends its own copy
 
 
 class Sequence:
@@ -15,6 +18,7 @@ class Sequence:
     def __init__(self) -> None:
         self.head: int | None = None
         self.waiting: dict[int, LiveOrder] = {}
+        self.unnumbered: OrderedDict[str, None] = OrderedDict()
 
     @property
     def has_hole(self) -> bool:
@@ -25,7 +29,8 @@ class Sequence:
         ready: list[LiveOrder] = []
         for order in orders:
             if order.sequence is None:
-                ready.append(order)
+                if self.is_new(order.text):
+                    ready.append(order)
                 continue
             if self.head is None:
                 self.head = order.sequence - 1
@@ -33,6 +38,15 @@ class Sequence:
                 self.waiting[order.sequence] = order
                 ready += self.following()
         return ready
+
+    def is_new(self, text: str) -> bool:
+        """Whether this frame without a number has not been handed on before: two collectors see the same orders."""
+        if text in self.unnumbered:
+            return False
+        self.unnumbered[text] = None
+        if len(self.unnumbered) > REMEMBERED:
+            self.unnumbered.popitem(last=False)
+        return True
 
     def fill(self, orders: Iterable[LiveOrder]) -> list[LiveOrder]:
         """The same for orders read from the outbox: all that there are after ``head``, so their holes are final."""

@@ -2,6 +2,8 @@
 
 import random
 
+import msgspec
+
 from streams.sequence import Sequence
 from streams.types import LiveOrder
 
@@ -33,3 +35,12 @@ def test_orders_without_a_number_are_handed_on_at_once() -> None:
     sequence.restart(5)
     assert sequence.accept([numbered(None)]) == [numbered(None)]
     assert sequence.head == 5
+
+
+def test_of_an_order_that_two_collectors_send_without_a_number_one_copy_is_handed_on() -> None:
+    sequence = Sequence()
+    sequence.restart(5)
+    other = msgspec.structs.replace(numbered(None), text='{"another":1}')
+    assert sequence.accept([numbered(None), other, numbered(None)]) == [numbered(None), other]
+    assert sequence.accept([numbered(None)]) == []
+    assert sequence.accept([numbered(6)]) == [numbered(6)]

@@ -39,9 +39,7 @@ class Command(BaseCommand):
             metavar="I/N",
             help="its share of streams by symbol; forced orders are one stream of all, which every shard follows",
         )
-        parser.add_argument(
-            "--hasten", type=float, default=1.0, help="make every wait so many times shorter"
-        )
+        parser.add_argument("--hasten", type=float, default=1.0, help="make every wait so many times shorter")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.LIQUI_FEED not in COLLECTED:
