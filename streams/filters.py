@@ -38,6 +38,9 @@ class OrderFilter(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, **changes)
 
 
+NO_FILTER = OrderFilter()
+
+
 def filter_read(query: Mapping[str, str]) -> OrderFilter:
     """From the URL's parameters: min_usd=1000&side=sell&symbols=BTCUSDT,ETHUSDT. Raises `BadFilter`."""
     wanted: dict[str, Any] = {name: query[name] for name in FIELDS if query.get(name)}
@@ -48,7 +51,7 @@ def filter_read(query: Mapping[str, str]) -> OrderFilter:
             wanted["min_usd"] = float(wanted["min_usd"])
         except ValueError:
             raise BadFilter("min_usd must be a number from 0 on") from None
-    return OrderFilter().changed(wanted)
+    return NO_FILTER.changed(wanted)
 
 
 def checked_min_usd(value: Any) -> float:

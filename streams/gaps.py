@@ -9,6 +9,7 @@ from streams.models import StreamCoverage
 
 # Collectors say about once a second that they still receive: so little missing at the end is no gap yet.
 RESOLUTION_MS = 5_000
+KEPT_MS = 400 * 86_400_000  # longer than the longest window that can be asked for
 KEY = ["collector", "stream", "venue", "started_ms"]
 
 
@@ -31,6 +32,11 @@ def coverage_write(venue: str, collector: str, spans: Iterable[tuple[str, int, i
     # SQLite requires the conflict target and MySQL refuses one.
     target = KEY if connection.features.supports_update_conflicts_with_target else None
     StreamCoverage.objects.bulk_create(rows, update_conflicts=True, update_fields=["until_ms"], unique_fields=target)
+
+
+def coverage_prune(now_ms: int) -> int:
+    """Forget connections that ended longer ago than the ledger goes back; how many those were."""
+    return StreamCoverage.objects.filter(until_ms__lt=now_ms - KEPT_MS).delete()[0]
 
 
 def gaps(stream: str, since_ms: int, until_ms: int, now_ms: int) -> list[Gap]:

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from inspect import iscoroutinefunction
 from typing import Any
 
-Send = Callable[[dict[str, Any]], Any]
+Message = dict[str, Any]
+
+SENT = object()  # what a step of `send` answers when nothing was waited for
 
 
 class Outgoing:
@@ -16,37 +19,37 @@ class Outgoing:
     one more and ``overflow`` is called, once, and everything is forgotten.
     """
 
-    def __init__(self, send: Send, limit: int, overflow: Callable[[], None]) -> None:
-        self.send, self.limit, self.overflow = send, limit, overflow
-        self.queue: deque[str] = deque()
+    def __init__(self, send: Callable[[Message], Awaitable[None]], limit: int, overflow: Callable[[], None]) -> None:
+        self.sending = send if iscoroutinefunction(send) else coroutine_of(send)
+        self.limit, self.overflow = limit, overflow
+        self.queue: deque[Message] = deque()
         self.sender: asyncio.Task[None] | None = None
         self.is_open = True
 
     def put(self, text: str) -> None:
         if not self.is_open:
             return
-        if self.sender is None:
-            self.send_now(text)
-        elif len(self.queue) < self.limit:
-            self.queue.append(text)
-        else:
-            self.close()
-            self.overflow()
-
-    def send_now(self, text: str) -> None:
-        sending = self.sending(text)
-        try:
-            awaited = sending.send(None)
-        except StopIteration:
+        message = {"type": "websocket.send", "text": text}
+        if self.sender is not None:
+            self.send_later(message)
             return
+        sending = self.sending(message)
+        try:
+            # With a default: to raise StopIteration and catch it would cost as much as all the rest of this.
+            awaited = next(sending.__await__(), SENT)
         except Exception:
             # The client has left; the server says so to the consumer as well.
             self.close()
             return
-        self.sender = asyncio.create_task(self.drain(Resumed(sending, awaited)))
+        if awaited is not SENT:
+            self.sender = asyncio.create_task(self.drain(Resumed(sending, awaited)))
 
-    async def sending(self, text: str) -> None:
-        await self.send({"type": "websocket.send", "text": text})
+    def send_later(self, message: Message) -> None:
+        if len(self.queue) < self.limit:
+            self.queue.append(message)
+        else:
+            self.close()
+            self.overflow()
 
     async def drain(self, first: "Resumed") -> None:
         try:
@@ -69,6 +72,15 @@ class Outgoing:
         self.queue.clear()
         if self.sender is not None and self.sender is not asyncio.current_task():
             self.sender.cancel()
+
+
+def coroutine_of(send: Callable[[Message], Awaitable[None]]) -> Callable[[Message], Coroutine[Any, Any, None]]:
+    """granian's answers an awaitable that is no coroutine, and so cannot be stepped."""
+
+    async def sending(message: Message) -> None:
+        await send(message)
+
+    return sending
 
 
 class Resumed:

@@ -32,6 +32,7 @@ class Tail:
         self.hand_on, self.limit, self.overflow = hand_on, limit, overflow
         self.kept: list[LiveOrder] | None = []
         self.head = 0
+        self.is_past = False  # orders with higher numbers than the snapshot's come, and none with lower ones
         # Sent already, though without a number: stored by another program, or not stored yet when it was sent.
         self.seen: Counter[Sighting] = Counter()
         self.seen_times: set[int] = set()
@@ -50,7 +51,10 @@ class Tail:
             if len(self.kept) > self.limit:
                 self.kept.clear()
                 self.overflow()
-        elif order.sequence is None or order.sequence > self.head:
+        elif order.sequence is None:
+            self.hand_on(order)
+        elif order.sequence > self.head:
+            self.is_past = True
             self.hand_on(order)
 
     def remember(self, data: OrderData) -> None:

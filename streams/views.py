@@ -84,7 +84,8 @@ class GapsView(APIView):
         summary="Times in which no collector received a stream",
         description=(
             "The venue does not send again what nobody received: a total over a window is complete as far as there is "
-            "no gap in it. Collectors write about once a second until when they received: so exact are the ends."
+            "no gap in it. Collectors write about once a second until when they received: so exact are the ends. The "
+            "ledger goes back 400 days; before that, all is a gap."
         ),
         parameters=[GapsParameters],
         responses={

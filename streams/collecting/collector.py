@@ -94,6 +94,12 @@ class Collector:
         self.spool = Spool(folder, settings.SPOOL_MAX_MB << 20)
         if self.spool.pending or self.spool.torn_bytes:
             logger.info("orders of an earlier process are stored now", orders=self.spool.pending)
+        if self.spool.unreadable:
+            logger.error(
+                "orders of an earlier process cannot be read and are set aside",
+                orders=self.spool.unreadable,
+                files=str(folder / "*.unreadable"),
+            )
         self.coverage = Coverage(folder / "coverage.json")
         self.publisher = Publisher()
         url = stream_url(settings.BINANCE_WS_BASE_URL, route_of(ALL_LIQUIDATIONS), [ALL_LIQUIDATIONS])

@@ -3,7 +3,8 @@
 A folder holds numbered segments of records: length and CRC-32 of the payload (8 bytes, little endian), then the order
 as MessagePack. Written straight to the operating system, so that only the machine's own crash can take them; `sync`
 narrows that to about a second. Reading stops at the first record of a segment that is torn, and a new process never
-adds to an old segment. Orders leave when they are stored: replaying some twice is harmless, losing one is not.
+adds to an old segment. Orders leave when they are stored: replaying some twice is harmless, losing one is not. What an
+earlier process has written and this one does not understand is set aside, in files called ….unreadable.
 """
 
 import os
@@ -53,7 +54,9 @@ class Spool:
         self.folder, self.max_bytes, self.segment_bytes = folder, max_bytes, segment_bytes
         self.lock = Lock()
         folder.mkdir(parents=True, exist_ok=True)
-        self.segments = deque(scanned(path) for path in sorted(folder.glob("*.spool")))
+        paths = sorted(folder.glob("*.spool"))
+        self.unreadable = sum(set_aside(path) for path in paths)
+        self.segments = deque(scanned(path) for path in paths)
         self.torn_bytes = sum(each.path.stat().st_size - each.size for each in self.segments)
         self.appended = sum(each.unread for each in self.segments)
         self.committed = self.dropped = 0
@@ -178,6 +181,30 @@ class Spool:
 def record(order: Liquidation) -> bytes:
     payload = encode(order)
     return HEADER.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+def set_aside(path: Path) -> int:
+    """Move whole records that are no orders out of a segment, or they would be tried for ever; how many there were."""
+    good, bad = bytearray(), bytearray()
+    count = position = 0
+    data = path.read_bytes()
+    for payload, end in records(data):
+        try:
+            decode(payload)
+        except (msgspec.MsgspecError, ValueError, ArithmeticError):
+            bad += data[position:end]
+            count += 1
+        else:
+            good += data[position:end]
+        position = end
+    if count:
+        # In this order: a crash between the two only repeats the first.
+        path.with_suffix(".unreadable").write_bytes(bad)
+        rewritten = path.with_suffix(".rewritten")
+        # A torn end stays, and is told of as such.
+        rewritten.write_bytes(good + data[position:])
+        rewritten.replace(path)
+    return count
 
 
 def scanned(path: Path) -> Segment:

@@ -18,7 +18,7 @@ logger = structlog.get_logger(__name__)
 
 BATCH = 500
 # Between two transactions: what arrives meanwhile shares the next one. An order waits no longer than that for others.
-PAUSE_S = 0.02
+PAUSE_S = 0.04
 BEAT_S = 1.0
 LONGEST_S = 10.0  # that the database may take for a batch
 

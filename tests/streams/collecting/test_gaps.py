@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from marketdata.venues.binance.routes import ALL_LIQUIDATIONS
 from streams.collecting.coverage import Coverage
-from streams.gaps import Gap, complement, coverage_write, gaps
+from streams.gaps import KEPT_MS, Gap, complement, coverage_write, gaps
 from streams.models import StreamCoverage
+from streams.outbox import clock_ms
+from streams.tasks import prune_outbox
 
 DAY = 1_795_000_000_000
 spans = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)).map(lambda pair: (pair[0], pair[0] + pair[1])))
@@ -152,3 +154,12 @@ def test_an_unreadable_parameter_is_422_in_the_list_form(ask: Any) -> None:
 def test_a_gap_says_how_long_it_is(transactional_db: None) -> None:
     cover((0, 1000), (4000, 5000))
     assert gaps(ALL_LIQUIDATIONS, DAY, DAY + 5000, DAY + 9000) == [Gap(ALL_LIQUIDATIONS, DAY + 1000, DAY + 4000, 3.0)]
+
+
+def test_the_oldest_connections_are_forgotten_every_hour(transactional_db: None) -> None:
+    now_ms = clock_ms()
+    ends = {"old": now_ms - KEPT_MS - 60_000, "kept": now_ms - KEPT_MS + 600_000, "new": now_ms}
+    for collector, end in ends.items():
+        coverage_write("binance", collector, [(ALL_LIQUIDATIONS, end - 10_000, end)])
+    prune_outbox()
+    assert set(StreamCoverage.objects.values_list("collector", flat=True)) == {"kept", "new"}

@@ -1,5 +1,6 @@
 """The spool: nothing that was appended is lost, whatever becomes of the process; nothing else comes out."""
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,6 +83,21 @@ def test_a_new_process_appends_behind_a_torn_end(tmp_path: Path) -> None:
     assert (again.pending, again.torn_bytes > 0) == (1, True)
     again.append(third)
     assert drained(again) == [first, third]
+
+
+def test_what_cannot_be_understood_is_set_aside_once_and_the_rest_is_read(tmp_path: Path) -> None:
+    first, second, third = (liquidation(number) for number in range(3))
+    filled(tmp_path, [first, second])
+    (path,) = tmp_path.glob("*.spool")
+    begin = path.read_bytes()
+    payload = module.encode({"an order": "of another version"})
+    strange = module.HEADER.pack(len(payload), zlib.crc32(payload)) + payload
+    path.write_bytes(begin + strange + module.record(third) + b"torn")
+    again = Spool(tmp_path, 100 * MB)
+    assert (again.unreadable, again.pending, again.torn_bytes) == (1, 3, 4)
+    assert Spool(tmp_path, 100 * MB).unreadable == 0
+    assert drained(again) == [first, second, third]
+    assert path.with_suffix(".unreadable").read_bytes() == strange
 
 
 def test_reading_again_without_a_commit_gives_the_same_orders(tmp_path: Path) -> None:
