@@ -17,6 +17,7 @@ from liquidations.caching import announced
 from liquidations.services import orders_write
 from liquidations.table import table_create, table_profile_reset
 from liquidations.types import ForcedOrder, WriteResult
+from tests.live import wait_for_news
 
 pytest_plugins = ["tests.plugin_live", "tests.plugin_servers"]
 
@@ -66,8 +67,14 @@ def committed(transactional_db: None) -> Iterator[None]:
 
 @pytest.fixture
 def write(committed: None) -> Callable[[Sequence[ForcedOrder]], WriteResult]:
-    """Commits orders to the table."""
-    return orders_write
+    """Commits orders to the table, and lets running servers know."""
+
+    def write(orders: Sequence[ForcedOrder]) -> WriteResult:
+        result = orders_write(orders)
+        wait_for_news()
+        return result
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import httpx
 from django.conf import settings
 from django.db import connection
 
+from cachemgmt.stores.changes import INTERVAL_S
 from tools.environment import clean_environment
 from tools.servers import free_port
 
@@ -34,6 +35,8 @@ SOCKET_KINDS: tuple[ServerKind, ...] = ("asgi", "granian", "daphne")
 class LiveServer:
     """``manage.py serve`` ("asgi"), granian over the WSGI application ("wsgi"), or granian or daphne over the ASGI
     application, with ``variables`` as environment."""
+
+    running = 0
 
     def __init__(self, kind: ServerKind, home: Path, variables: Mapping[str, str]) -> None:
         self.kind, self.home, self.port = kind, home, free_port()
@@ -71,6 +74,7 @@ class LiveServer:
         ]
 
     def __enter__(self) -> Self:
+        LiveServer.running += 1
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.command(), cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
@@ -86,6 +90,7 @@ class LiveServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        LiveServer.running -= 1
         self.process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
@@ -124,6 +129,12 @@ class LiveServer:
                 if int(status.read_text().rpartition(")")[2].split()[2]) == self.process.pid:
                     pages += int((status.parent / "statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def wait_for_news() -> None:
+    """Without Redis a server looks for what others have changed so often and no more often."""
+    if LiveServer.running and not settings.ENVIRONMENT.redis_url:
+        time.sleep(2 * INTERVAL_S)
 
 
 @contextmanager

@@ -1,14 +1,12 @@
 """Fixtures: real servers over the tests' own database."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
 from pytest_django import DjangoDbBlocker
 
 from cachemgmt.stores import store
-from cachemgmt.stores.changes import INTERVAL_S
-from tests.live import KINDS, LiveServer, ServerKind, serving
+from tests.live import KINDS, LiveServer, ServerKind, serving, wait_for_news
 
 
 @pytest.fixture(params=KINDS)
@@ -21,8 +19,7 @@ def live(module_server: LiveServer, django_db_blocker: DjangoDbBlocker) -> LiveS
     """The module's server, without the answers that earlier tests have left in its memory."""
     with django_db_blocker.unblock():
         store().clear("*")
-    # Without Redis it looks for such news no more often.
-    time.sleep(2 * INTERVAL_S)
+    wait_for_news()
     return module_server
 
 

@@ -172,6 +172,8 @@ class PrivateServer:
         """Freeze (SIGSTOP): connections stay open and nothing is answered."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        # Its other threads go on for a moment, and would answer; WNOWAIT leaves the news of its end to Popen.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
         self.paused = True
 
     def resume(self) -> None:
