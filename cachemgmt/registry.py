@@ -26,7 +26,6 @@ class Namespace:
     key: Callable[[Asked], Key]
     ttl_s: Callable[[Asked], float]
     make: Callable[[Asked], bytes]
-    description: str
 
     @property
     def pattern(self) -> str:

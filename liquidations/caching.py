@@ -103,7 +103,6 @@ BUCKETS = Namespace(
     key=buckets_key,
     ttl_s=window_ttl_s,
     make=buckets_make,
-    description="Liquidation volume per bucket and side",
 )
 ORDERS = Namespace(
     name="orders",
@@ -112,7 +111,6 @@ ORDERS = Namespace(
     key=orders_key,
     ttl_s=window_ttl_s,
     make=orders_make,
-    description="Forced orders: the newest, and pages of a window",
 )
 SYMBOLS = Namespace(
     name="symbols",
@@ -121,7 +119,6 @@ SYMBOLS = Namespace(
     key=lambda asked: Key("symbols", "symbols:all", SYMBOLS_SCOPE),
     ttl_s=lambda asked: settings.CACHE_TTL_SYMBOLS,
     make=lambda asked: msgspec.json.encode(symbols_listed()),
-    description="The list of symbols",
 )
 
 
