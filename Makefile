@@ -12,9 +12,9 @@ export PYTHON
 VENV_PYTHON = .venv/bin/python
 # A recipe's last command is exec'ed, or Ctrl-C and SIGTERM would reach the shell instead of the program.
 SETUP = @exec sh tools/setup.sh
-# The sample feed unless the environment or .env says another.
-SAMPLE_FEED = if [ -z "$${FEED:-}" ] && ! grep -qsE '^ *(export +)?FEED *=' "$${LIQUI_ENV_FILE-.env}"; \
-	then FEED=sample; export FEED; fi
+# This feed unless the environment or .env says another.
+DEFAULT_FEED = if [ -z "$${FEED:-}" ] && ! grep -qsE '^ *(export +)?FEED *=' "$${LIQUI_ENV_FILE-.env}"; \
+	then FEED=$(1); export FEED; fi
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run serve dev test check format lint coverage bench soak
@@ -27,15 +27,15 @@ setup: ## make .venv and install what the service needs
 
 run: ## set up and serve at http://127.0.0.1:8000 (HOST, PORT, LIQUI_HOME, FEED)
 	$(SETUP) base
-	@$(SAMPLE_FEED); exec $(VENV_PYTHON) manage.py serve
+	@$(call DEFAULT_FEED,auto); exec $(VENV_PYTHON) manage.py serve
 
 serve: ## production's programs on this machine: nginx, workers, MariaDB, Redis (HOST, PORT, LIQUI_HOME, FEED, WORKERS)
 	$(SETUP) server
-	@$(SAMPLE_FEED); exec $(VENV_PYTHON) -m tools.serve $(if $(WORKERS),--workers $(WORKERS))
+	@$(call DEFAULT_FEED,sample); exec $(VENV_PYTHON) -m tools.serve $(if $(WORKERS),--workers $(WORKERS))
 
 dev: ## like run, with DEBUG and a restart at every change of a file
 	$(SETUP) base
-	@$(SAMPLE_FEED); DEBUG=1 exec $(VENV_PYTHON) manage.py serve --reload
+	@$(call DEFAULT_FEED,sample); DEBUG=1 exec $(VENV_PYTHON) manage.py serve --reload
 
 test: ## all tests, on SQLite and on MariaDB with Redis (ARGS="-k name", BACKEND=sqlite|mysql)
 	$(SETUP) dev

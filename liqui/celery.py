@@ -9,6 +9,8 @@ from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liqui.settings")
 
+COLLECTED_FEEDS = ("live", "simulated", "replay")
+
 app = Celery("liqui")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -24,6 +26,9 @@ app.conf.beat_schedule = {
     "warm-cache": periodic("cachemgmt.warm", 300),
     "count-cache": periodic("cachemgmt.count", 60),
 }
+if settings.LIQUI_FEED in COLLECTED_FEEDS:
+    app.conf.beat_schedule["prune-outbox"] = periodic("streams.prune_outbox", 3600)
+    app.conf.beat_schedule["sync-instruments"] = periodic("marketdata.sync_instruments", 86_400)
 if settings.LIQUI_FEED == "sample":
     app.conf.beat_schedule["sample-fill"] = periodic("liquidations.sample_fill", 60)
 

@@ -1,4 +1,4 @@
-"""Makes the database ready at start: the sample's own database, our tables, the outside table, the sample's rows."""
+"""Makes the database ready at start: the database of what is made up, our tables, the outside table, sample rows."""
 
 import threading
 import time
@@ -13,6 +13,7 @@ from django.db import close_old_connections, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from liquidations.table import table_problem
+from marketdata.services import REAL_FEEDS
 
 logger = structlog.get_logger(__name__)
 
@@ -58,16 +59,16 @@ class DatabaseSetup:
 
 def database_prepare() -> None:
     """Every step is harmless when it has been done before."""
-    create_sample_database()
+    create_own_database()
     migrate()
     prepare_table()
     if settings.LIQUI_FEED == "sample":
         fill_sample()
 
 
-def create_sample_database() -> None:
-    """On a server: the sample's rows never share a database with the user's own."""
-    if connection.vendor != "mysql" or settings.LIQUI_FEED == "none":
+def create_own_database() -> None:
+    """On a server: sample and simulated rows never share a database with the user's own."""
+    if connection.vendor != "mysql" or settings.LIQUI_FEED in REAL_FEEDS:
         return
     try:
         connection.ensure_connection()
@@ -86,8 +87,8 @@ def create_database(name: str) -> None:
             server.cursor().execute(f"CREATE DATABASE {connection.ops.quote_name(name)} CHARACTER SET utf8mb4")
     except DatabaseError as error:
         raise DatabaseError(
-            f"sample data needs a database {name}, which this user may not create ({error.args[-1]}). Create it and "
-            f"grant {params['user']} all privileges on it, or serve your own data: make run FEED=none"
+            f"{settings.LIQUI_FEED} data needs a database {name}, which this user may not create ({error.args[-1]}). "
+            f"Create it and grant {params['user']} all privileges on it, or serve your own data: make run FEED=live"
         ) from error
     logger.info(f"database {name} created")
 
@@ -105,7 +106,7 @@ def migrate() -> None:
 
 def prepare_table() -> None:
     """Makes the outside table where it is ours to make; on the user's own server it is only looked at."""
-    is_ours = connection.vendor == "sqlite" or settings.LIQUI_FEED != "none"
+    is_ours = connection.vendor == "sqlite" or settings.LIQUI_FEED not in REAL_FEEDS
     if is_ours and settings.DB_LIQ_TABLENAME not in connection.introspection.table_names():
         call_command("liquidations_table", "--create", stdout=StringIO())
         logger.info(f"table {settings.DB_LIQ_TABLENAME} created")

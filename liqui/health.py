@@ -1,6 +1,5 @@
 """GET /health: is the service usable, and what of it is not. Answers in bounded time, whatever is broken."""
 
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -18,8 +17,10 @@ from cachemgmt.stores import store
 from database.errors import QueryTimeout
 from liqui import __version__
 from liquidations.table import table_problem
+from streams.health import Summary, clock_ms, collectors_summary
 
 Component = dict[str, Any]
+STATUS_UNKNOWN = "the collectors' status cannot be read"
 DATABASE_TIMEOUT_S = 2  # to answer; connecting has a limit of its own
 
 
@@ -29,11 +30,26 @@ EXAMPLE = {
     "components": {
         "database": {"status": "healthy", "message": "Database connection successful"},
         "redis": {"status": "healthy", "message": "Redis connection successful", "hit_rate": 66.67},
-        "feed": {"status": "healthy", "message": "sample data"},
+        "feed": {"status": "healthy", "message": "live data: 1 of 1 connected, last message 0.4 s ago"},
+        "collector": {
+            "status": "healthy",
+            "message": "1 of 1 connected, last message 0.4 s ago",
+            "connected": True,
+            "simulated": False,
+            "last_message_age_seconds": 0.4,
+            "reconnects": 2,
+            "received": 1204,
+            "stored": 1204,
+            "spooled": 0,
+            "dropped": 0,
+            "undecodable": 0,
+            "breaker": "closed",
+            "collectors": {"collector": {"running": True, "updated_age_seconds": 0.7, "connected": True}},
+        },
     },
     "service": "liqui",
     "version": __version__,
-    "feed": "sample",
+    "feed": "live",
 }
 AWAY = {"status": "unhealthy", "message": "Database connection failed: (2003, \"Can't connect to server on 'db'\")"}
 UNHEALTHY_EXAMPLE = EXAMPLE | {"status": "unhealthy", "components": EXAMPLE["components"] | {"database": AWAY}}
@@ -43,6 +59,17 @@ class ComponentShape(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["healthy", "unhealthy", "degraded", "disabled"])
     message = serializers.CharField()
     hit_rate = serializers.FloatField(required=False, help_text="Of the whole Redis server, in percent.")
+    connected = serializers.BooleanField(required=False, help_text="Whether any collector is connected to the venue.")
+    simulated = serializers.BooleanField(required=False, help_text="Whether any is connected to an exchange simulator.")
+    last_message_age_seconds = serializers.FloatField(required=False, allow_null=True)
+    reconnects = serializers.IntegerField(required=False)
+    received = serializers.IntegerField(required=False, help_text="Of all running collectors since they were started.")
+    stored = serializers.IntegerField(required=False, help_text="Copies of what another collector stored included.")
+    spooled = serializers.IntegerField(required=False, help_text="Orders that wait to be stored.")
+    dropped = serializers.IntegerField(required=False, help_text="Orders for which the spool had no room.")
+    undecodable = serializers.IntegerField(required=False, help_text="Frames that could not be understood.")
+    breaker = serializers.ChoiceField(required=False, choices=["closed", "open", "half-open"])
+    collectors = serializers.DictField(required=False, help_text="What each collector says of itself, by its name.")
 
 
 class HealthShape(serializers.Serializer[Any]):
@@ -51,7 +78,9 @@ class HealthShape(serializers.Serializer[Any]):
     components = serializers.DictField(child=ComponentShape())
     service = serializers.CharField()
     version = serializers.CharField()
-    feed = serializers.CharField(help_text="`none`: the user's own data; `sample`: generated data.")
+    feed = serializers.CharField(
+        help_text="`none`: the user's own data; `live`; `simulated`, `replay`, `sample`: made up."
+    )
 
 
 def health_answer(description: str, example: dict[str, Any]) -> OpenApiResponse:
@@ -73,8 +102,9 @@ class HealthView(APIView):
         tags=["operations"],
     )
     def get(self, request: Request) -> Response:
-        components = {name: check() for name, check in CHECKS.items()}
-        status = components["database"]["status"]
+        database = database_health()
+        status = database["status"]
+        components = {"database": database, "redis": redis_health(), **live_health(is_readable=status == "healthy")}
         body = {
             "status": status,
             "timestamp": datetime.now(UTC).isoformat(),
@@ -119,14 +149,33 @@ def redis_health() -> Component:
     return {"status": "healthy", "message": "Redis connection successful", "hit_rate": figures["hit_rate"]}
 
 
-def feed_health() -> Component:
+def live_health(*, is_readable: bool) -> dict[str, Component]:
+    """The feed, and the collectors that bring it. A database that hangs is not asked: probes are answered in time."""
+    try:
+        summary = collectors_summary(clock_ms()) if is_readable else None
+    except DatabaseError:
+        connection.close()
+        summary = None
+    return {"feed": feed_health(summary), "collector": collector_health(summary)}
+
+
+def feed_health(summary: Summary | None) -> Component:
+    """Whether orders come in, by the newest message of any collector."""
     if settings.LIQUI_FEED == "sample":
         return {"status": "healthy", "message": "sample data"}
-    return {"status": "disabled", "message": "no live feed configured"}
+    if settings.LIQUI_FEED == "none":
+        return {"status": "disabled", "message": "no live feed configured"}
+    what = "live data" if settings.LIQUI_FEED == "live" else "simulated data"
+    if summary is None:
+        return {"status": "degraded", "message": f"{what}: {STATUS_UNKNOWN}"}
+    return {"status": summary.status, "message": f"{what}: {summary.message}"}
 
 
-CHECKS: dict[str, Callable[[], Component]] = {
-    "database": database_health,
-    "redis": redis_health,
-    "feed": feed_health,
-}
+def collector_health(summary: Summary | None) -> Component:
+    """The collectors of this database together, and each by its name."""
+    is_collected = settings.LIQUI_FEED not in ("none", "sample")
+    if not is_collected and (summary is None or not summary.collectors):
+        return {"status": "disabled", "message": "no collector configured"}
+    if summary is None:
+        return {"status": "degraded", "message": STATUS_UNKNOWN}
+    return {"status": summary.status, "message": summary.message, **summary.figures, "collectors": summary.collectors}

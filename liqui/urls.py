@@ -18,6 +18,7 @@ from drf_spectacular.views import (
 from liqui import errors
 from liqui.health import HealthView
 from liqui.index import index
+from streams.views import GapsView
 
 
 @csrf_exempt
@@ -50,7 +51,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("redoc", SpectacularRedocView.as_view(url_name="openapi", template_name="liqui/redoc.html"), name="redoc"),
     path("api/", include("liquidations.urls")),
+    path("api/v1/gaps", GapsView.as_view(), name="gaps"),
     path("api/cache/", include("cachemgmt.urls")),
+    path("api/v1/", include("liquidations.urls_v1")),
     path("admin/", admin.site.urls),
     # A view and not only handler404, which DEBUG replaces with a page in HTML.
     re_path("", unknown_path),

@@ -170,21 +170,26 @@ def orders_latest(symbol: str, limit: int) -> list[Row]:
     The order price stands in for a missing average price: clients of this list cannot take a null.
     """
     with reading_snapshot(settings.QUERY_TIMEOUT_SECONDS) as reader:
-        profile, spellings = table_profile(), symbol_spellings(reader, symbol)
-        if not spellings:
-            return []
-        columns = SELECTED.replace("average_price", "COALESCE(average_price, price) AS average_price")
-        select = (
-            f"SELECT {columns} FROM {profile.source('symbol', 'order_trade_time')} "
-            f"WHERE {window_condition(spellings)} AND side IS NOT NULL AND order_filled_accumulated_quantity "
-            f"IS NOT NULL AND (average_price IS NOT NULL OR price IS NOT NULL)"
-        )
-        newest = f"{select} ORDER BY order_trade_time DESC LIMIT %s"
-        rows = reader.rows(newest, [*spellings, 0, MAX_TIMESTAMP_MS, limit + 1])
-        if len(rows) > limit and rows[limit][TRADE_TIME] == rows[limit - 1][TRADE_TIME]:
-            # The cut falls into one millisecond: which of its orders belong is decided by our order, so read it whole.
-            last = rows[limit][TRADE_TIME]
-            rows = [row for row in rows if row[TRADE_TIME] > last] + reader.rows(select, [*spellings, last, last])
+        return newest_orders(reader, symbol, limit)
+
+
+def newest_orders(reader: Reader, symbol: str, limit: int) -> list[Row]:
+    """`orders_latest` inside a snapshot of the caller's."""
+    profile, spellings = table_profile(), symbol_spellings(reader, symbol)
+    if not spellings:
+        return []
+    columns = SELECTED.replace("average_price", "COALESCE(average_price, price) AS average_price")
+    select = (
+        f"SELECT {columns} FROM {profile.source('symbol', 'order_trade_time')} "
+        f"WHERE {window_condition(spellings)} AND side IS NOT NULL AND order_filled_accumulated_quantity "
+        f"IS NOT NULL AND (average_price IS NOT NULL OR price IS NOT NULL)"
+    )
+    newest = f"{select} ORDER BY order_trade_time DESC LIMIT %s"
+    rows = reader.rows(newest, [*spellings, 0, MAX_TIMESTAMP_MS, limit + 1])
+    if len(rows) > limit and rows[limit][TRADE_TIME] == rows[limit - 1][TRADE_TIME]:
+        # The cut falls into one millisecond: which of its orders belong is decided by our order, so read it whole.
+        last = rows[limit][TRADE_TIME]
+        rows = [row for row in rows if row[TRADE_TIME] > last] + reader.rows(select, [*spellings, last, last])
     return sorted_newest_first(rows)[:limit]
 
 

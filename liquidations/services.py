@@ -1,4 +1,4 @@
-"""Writes to the table of forced orders: every insert of ours goes through `orders_write`."""
+"""Writes to the table of forced orders: every insert of ours goes through `orders_merge`."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +20,11 @@ BIGINT_MAX = 2**63 - 1
 
 @retry_when_busy
 def orders_write(orders: Sequence[ForcedOrder]) -> WriteResult:
+    """`orders_merge` in a transaction of its own, tried again when it loses against another one."""
+    return orders_merge(orders)
+
+
+def orders_merge(orders: Sequence[ForcedOrder]) -> WriteResult:
     """Merge a batch into the table by identity, in one transaction, and mark the bars that it touches as stale.
 
     A known order inserts nothing; where it lacked an average price that the new sighting knows, it is filled in. What

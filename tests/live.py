@@ -26,12 +26,15 @@ START_SECONDS = 30
 GUARD = 'read -r _; kill -s KILL -- "-$1" 2>/dev/null'
 
 # Synchronous generators and asynchronous iterators end differently, so what streams is proved on both.
-ServerKind = Literal["asgi", "wsgi"]
+ServerKind = Literal["asgi", "wsgi", "granian", "daphne"]
 KINDS: tuple[ServerKind, ...] = ("asgi", "wsgi")
+# The servers that can serve sockets, each in its own way: uvicorn inside `manage.py serve`, and the other two.
+SOCKET_KINDS: tuple[ServerKind, ...] = ("asgi", "granian", "daphne")
 
 
 class LiveServer:
-    """``manage.py serve`` ("asgi") or granian over the WSGI application ("wsgi"), with ``variables`` as environment."""
+    """``manage.py serve`` ("asgi"), granian over the WSGI application ("wsgi"), or granian or daphne over the ASGI
+    application, with ``variables`` as environment."""
 
     running = 0
 
@@ -51,6 +54,18 @@ class LiveServer:
     def command(self) -> list[str]:
         if self.kind == "asgi":
             return [sys.executable, "manage.py", "serve"]
+        if self.kind == "daphne":
+            return [
+                str(BIN / "daphne"),
+                *("-b", "127.0.0.1", "-p", str(self.port), "-v", "0"),
+                "liqui.asgi:application",
+            ]
+        if self.kind == "granian":
+            return [
+                str(BIN / "granian"),
+                *("--interface", "asgi", "--workers", "1", "--host", "127.0.0.1", "--port", str(self.port)),
+                "liqui.asgi:application",
+            ]
         return [
             str(BIN / "granian"),
             *("--interface", "wsgi", "--workers", "1", "--blocking-threads", "4"),

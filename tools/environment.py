@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 # Every name that liqui's settings read; those of a database or of Redis come in families.
-FAMILIES = ("DB_", "REDIS_", "CACHE_", "CELERY_", "BINANCE_")
+FAMILIES = ("DB_", "REDIS_", "CACHE_", "CELERY_", "BINANCE_", "WS_")
 NAMES = {
     "ALLOWED_HOSTS",
     "BARS_REREAD_SECONDS",
+    "COLLECTOR_SILENCE_SECONDS",
     "CORS_ORIGINS",
     "DATABASE_URL",
     "DEBUG",
@@ -14,6 +15,7 @@ NAMES = {
     "FEED",
     "HOST",
     "HTTPS_ONLY",
+    "LIQUIDATION_API_BASE_URL",
     "LIQUI_ENV_FILE",
     "LIQUI_HOME",
     "LIQUI_TOKEN",
@@ -26,6 +28,7 @@ NAMES = {
     "PROMETHEUS_MULTIPROC_DIR",
     "QUERY_TIMEOUT_SECONDS",
     "SECRET_KEY",
+    "SPOOL_MAX_MB",
     "STREAM_TIMEOUT_SECONDS",
 }
 

@@ -1,7 +1,8 @@
 """Production's programs on this machine, in one command:  python -m tools.serve [--workers N]
 
-nginx at HOST:PORT, granian's WSGI workers for REST and ASGI workers for sockets, Celery's worker and beat, with a
-MariaDB and a Redis of their own unless the environment names others. What they keep and log is in LIQUI_HOME/serve.
+nginx at HOST:PORT, granian's WSGI workers for REST and ASGI workers for sockets, Celery's worker and beat, and the
+collector (FEED=live), with a MariaDB and a Redis of their own unless the environment names others. What they keep and
+log is in LIQUI_HOME/serve.
 Whatever dies is started again; Ctrl-C or SIGTERM ends everything.
 """
 
@@ -101,9 +102,11 @@ class Programs:
         rest = WebServer("rest", rest_command(workers), variables, self.home / "rest")
         sockets = WebServer("sockets", sockets_command(), variables, self.home / "sockets")
         listen = f"{settings.ENVIRONMENT.host}:{settings.ENVIRONMENT.port}"
+        collector = Program("collector", ("python", "manage.py", "collect"), variables, self.home / "collector")
         for program in (
             rest,
             sockets,
+            *([collector] if settings.LIQUI_FEED == "live" else []),
             Program("worker", ("celery", "-A", "liqui", "worker"), variables, self.home / "worker"),
             Program("beat", ("celery", "-A", "liqui", "beat"), variables, self.home / "beat"),
             PrivateNginx(rest.address, sockets.address, listen, self.home / "nginx"),
@@ -131,7 +134,7 @@ class Programs:
             start(database)
             variables["DATABASE_URL"] = database.url(DATABASE)
             execute(Login(port=database.port), f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4")
-            if named.feed == "none":
+            if named.feed in ("none", "live"):
                 manage(variables, "liquidations_table", "--create")
         print("liqui: making the database ready", flush=True)
         manage(variables, "shell", "--no-imports", "--command", PREPARE)

@@ -40,8 +40,15 @@ CACHE_KEY_PREFIX = ENVIRONMENT.cache_key_prefix
 CACHE_MEMORY_MB = ENVIRONMENT.cache_memory_mb
 LIQUI_TOKEN = ENVIRONMENT.liqui_token
 CORS_ORIGINS = ENVIRONMENT.cors_origins
+COLLECTOR_SILENCE_SECONDS = ENVIRONMENT.collector_silence_seconds
+SPOOL_MAX_MB = ENVIRONMENT.spool_max_mb
 BINANCE_WS_BASE_URL = ENVIRONMENT.binance_ws_base_url
 BINANCE_API_BASE_URL = ENVIRONMENT.binance_api_base_url
+LIQUIDATION_API_BASE_URL = ENVIRONMENT.liquidation_api_base_url
+WS_MAX_PER_CLIENT = ENVIRONMENT.ws_max_per_client
+WS_MESSAGES_PER_SECOND = ENVIRONMENT.ws_messages_per_second
+WS_MAX_QUEUED = ENVIRONMENT.ws_max_queued
+WS_HEARTBEAT_INTERVAL = ENVIRONMENT.ws_heartbeat_interval
 
 # Every process writes its figures into one folder and any web worker answers with the sum of all: several web
 # workers and Celery need no port of their own. prometheus_client reads the name when it is first imported.
@@ -153,6 +160,25 @@ CACHES = {
         "LOCATION": "liqui",
         "TIMEOUT": CACHE_TTL_SECONDS,
     }
+}
+
+# One member a web process (streams.hub), so that a message may wait while a whole burst is handed on.
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {
+            "hosts": [
+                {
+                    "address": ENVIRONMENT.redis_url,
+                    "socket_connect_timeout": ENVIRONMENT.redis_timeout_ms / 1000,
+                    "socket_timeout": ENVIRONMENT.redis_timeout_ms / 1000,
+                }
+            ],
+            "prefix": CACHE_KEY_PREFIX,
+        },
+    }
+    if ENVIRONMENT.redis_url
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 10_000}}
 }
 
 CELERY_BROKER_URL = ENVIRONMENT.broker_url

@@ -16,7 +16,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import environ
 
-FEEDS = ("none", "sample")
+FEEDS = ("none", "sample", "live", "simulated", "replay:FILE", "auto")
+# Data that a simulator plays: they never share a database with what is real.
+SIMULATED_FEEDS = ("simulated", "replay")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("console", "json")
 DATABASE_NAMES = ("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_DATABASE", "DB_NAME")
@@ -25,6 +27,7 @@ TABLE_NAME = re.compile(r"[\w$]{1,64}", re.ASCII)
 KEY_PREFIX = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s,*]+")
 MIN_TOKEN = 16
+BINANCE_STREAMS = "wss://fstream.binance.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class Environment:
     host: str
     port: int
     feed: str
+    replay_path: str
     debug: bool
     secret_key: str
     https_only: bool
@@ -127,8 +131,15 @@ class Environment:
     max_streams: int
     max_connections: int
     bars_reread_seconds: int
+    collector_silence_seconds: int
+    spool_max_mb: int
     binance_ws_base_url: str
     binance_api_base_url: str
+    liquidation_api_base_url: str
+    ws_max_per_client: int
+    ws_messages_per_second: int
+    ws_max_queued: int
+    ws_heartbeat_interval: int
     problems: list[Problem]
 
     @property
@@ -138,6 +149,11 @@ class Environment:
     @property
     def mode(self) -> str:
         return "server" if self.has_database_server else "embedded"
+
+    @property
+    def names_an_exchange(self) -> bool:
+        """Whether streams come from somewhere that the user has chosen."""
+        return self.binance_ws_base_url != BINANCE_STREAMS
 
     @property
     def database_place(self) -> str:
@@ -150,7 +166,7 @@ class Environment:
     def describe(self) -> str:
         """The chosen mode in one line, without secrets; printed at start."""
         cache = f"Redis {without_password(self.redis_url)}" if self.redis_url else "local memory"
-        feed = "sample data" if self.feed == "sample" else f"feed {self.feed}"
+        feed = {"sample": "sample data", "replay": f"replay of {self.replay_path}"}.get(self.feed, f"feed {self.feed}")
         return f"{self.mode} · {self.database_place} · cache: {cache} · {feed}"
 
 
@@ -160,7 +176,7 @@ def environment_read(variables: Mapping[str, str], base_dir: Path) -> Environmen
     home = Path(os.path.abspath(os.path.expanduser(reader.text("LIQUI_HOME", str(base_dir / "var")))))
     metrics_dir = Path(reader.text("PROMETHEUS_MULTIPROC_DIR", str(home / "metrics")))
     prepare_folders(reader, home, metrics_dir)
-    feed = reader.choice("FEED", "none", FEEDS)
+    feed, replay_path = read_feed(reader)
     database = with_driver(reader, read_database(reader, home, feed), home)
     redis_url = read_redis_url(reader)
     return Environment(
@@ -169,6 +185,7 @@ def environment_read(variables: Mapping[str, str], base_dir: Path) -> Environmen
         host=reader.text("HOST", "127.0.0.1"),
         port=reader.integer("PORT", 8000, 1, 65535),
         feed=feed,
+        replay_path=replay_path,
         debug=reader.boolean("DEBUG", False),
         secret_key=read_secret_key(reader, home, embedded="sqlite" in database["ENGINE"]),
         https_only=reader.boolean("HTTPS_ONLY", False),
@@ -197,10 +214,44 @@ def environment_read(variables: Mapping[str, str], base_dir: Path) -> Environmen
         max_streams=reader.integer("MAX_STREAMS", 8, 1, 1000),
         max_connections=reader.integer("MAX_CONNECTIONS", 20, 2, 10_000),
         bars_reread_seconds=reader.integer("BARS_REREAD_SECONDS", 3600, 300, 604_800),
-        binance_ws_base_url=reader.base_url("BINANCE_WS_BASE_URL", "wss://fstream.binance.com", ("wss", "ws")),
+        collector_silence_seconds=reader.integer("COLLECTOR_SILENCE_SECONDS", 300, 10, 86_400),
+        spool_max_mb=reader.integer("SPOOL_MAX_MB", 512, 1, 1_048_576),
+        binance_ws_base_url=reader.base_url("BINANCE_WS_BASE_URL", BINANCE_STREAMS, ("wss", "ws")),
         binance_api_base_url=reader.base_url("BINANCE_API_BASE_URL", "https://fapi.binance.com", ("https", "http")),
+        liquidation_api_base_url=read_liquidation_api(reader),
+        ws_max_per_client=reader.integer("WS_MAX_PER_CLIENT", 200, 1, 1_000_000),
+        ws_messages_per_second=reader.integer("WS_MESSAGES_PER_SECOND", 20, 1, 100_000),
+        ws_max_queued=reader.integer("WS_MAX_QUEUED", 1000, 1, 1_000_000),
+        ws_heartbeat_interval=reader.integer("WS_HEARTBEAT_INTERVAL", 30, 1, 3600),
         problems=reader.problems,
     )
+
+
+def read_feed(reader: Reader) -> tuple[str, str]:
+    """``FEED``, and the file that it plays: auto, live, simulated, replay:FILE, sample or none."""
+    feed, _, path = reader.text("FEED", "none").partition(":")
+    # The file's name may hold any character, and only a replay has one.
+    if (feed == "replay") != bool(path) or feed not in [each.partition(":")[0] for each in FEEDS]:
+        reader.report("liqui.E001", f"FEED={reader.text('FEED')!r} is not one of: {', '.join(FEEDS)}.")
+        return "none", ""
+    if feed == "auto":
+        # `manage.py serve` decides it before anything else, and starts itself again with what it has found.
+        reader.report("liqui.E008", "FEED=auto is for `make run` alone.", "Set FEED=live, or none to collect nothing.")
+    return feed, path
+
+
+def database_suffix(feed: str) -> str:
+    """What is appended to the name of the database: other feeds never share one with the user's own rows."""
+    if feed in SIMULATED_FEEDS:
+        return "_simulated"
+    return "_sample" if feed == "sample" else ""
+
+
+def read_liquidation_api(reader: Reader) -> str:
+    """``LIQUIDATION_API_BASE_URL``, which ends in /api; empty: there is no other source of history."""
+    if not reader.has("LIQUIDATION_API_BASE_URL"):
+        return ""
+    return reader.base_url("LIQUIDATION_API_BASE_URL", "", ("https", "http"))
 
 
 def prepare_folders(reader: Reader, home: Path, metrics_dir: Path) -> None:
@@ -243,7 +294,7 @@ def read_database(reader: Reader, home: Path, feed: str) -> dict[str, Any]:
         return database_from_url(reader, url, home, feed)
     if parts:
         return database_from_parts(reader, home, feed)
-    return sqlite(home / ("sample.sqlite3" if feed == "sample" else "liqui.sqlite3"))
+    return sqlite(home / f"{database_suffix(feed).removeprefix('_') or 'liqui'}.sqlite3")
 
 
 def database_from_url(reader: Reader, url: str, home: Path, feed: str) -> dict[str, Any]:
@@ -260,7 +311,7 @@ def database_from_url(reader: Reader, url: str, home: Path, feed: str) -> dict[s
     # In memory each thread would have a database of its own.
     if engine == "sqlite3" and config["NAME"] not in ("", ":memory:"):
         path = Path(config["NAME"])
-        return sqlite(path.with_name(f"{path.stem}_sample{path.suffix}") if feed == "sample" else path)
+        return sqlite(path.with_name(f"{path.stem}{database_suffix(feed)}{path.suffix}"))
     if engine == "mysql" and config["NAME"]:
         return mysql(config["HOST"] or "127.0.0.1", port, config["USER"], config["PASSWORD"], config["NAME"], feed)
     reader.report(
@@ -312,15 +363,13 @@ def sqlite(path: Path) -> dict[str, Any]:
 
 
 def mysql(host: str, port: int, user: str, password: str, name: str, feed: str) -> dict[str, Any]:
-    # Other feeds never share a database with the user's own rows.
-    name = f"{name}_{feed}" if feed != "none" else name
     return {
         "ENGINE": "database.backends.mysql",
         "HOST": host,
         "PORT": port,
         "USER": user,
         "PASSWORD": password,
-        "NAME": name,
+        "NAME": f"{name}{database_suffix(feed)}",
         "ATOMIC_REQUESTS": False,
         "CONN_MAX_AGE": 300,
         "CONN_HEALTH_CHECKS": True,

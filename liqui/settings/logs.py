@@ -62,5 +62,7 @@ def logging_configuration(level: str, log_format: str) -> dict[str, Any]:
             "django.request": {"level": "ERROR", "filters": ["traceback"]},
             "django.server": {"level": "WARNING"},
             "uvicorn": {"level": "WARNING"},
+            # It would say every request to the venue.
+            "httpx": {"level": "WARNING"},
         },
     }

@@ -54,7 +54,10 @@ def test_nothing_set_means_sqlite_and_local_memory(tmp_path: Path) -> None:
     [
         ({"PORT": "http"}, "liqui.E001", "PORT='http'"),
         ({"PORT": "0"}, "liqui.E001", "from 1 to 65535"),
-        ({"FEED": "live"}, "liqui.E001", "none, sample"),
+        ({"FEED": "dead"}, "liqui.E001", "none, sample, live, simulated, replay:FILE"),
+        ({"FEED": "replay"}, "liqui.E001", "replay:FILE"),
+        ({"FEED": "live:x"}, "liqui.E001", "FEED='live:x'"),
+        ({"FEED": "auto"}, "liqui.E008", "for `make run` alone"),
         ({"DEBUG": "maybe"}, "liqui.E001", "neither true nor false"),
         ({"LOG_LEVEL": "LOUD"}, "liqui.E001", "LOG_LEVEL"),
         ({"DB_LIQ_TABLENAME": "liqs; DROP TABLE x"}, "liqui.E001", "not a table name"),
@@ -116,6 +119,17 @@ def test_a_redis_password_may_hold_any_character(tmp_path: Path) -> None:
 def test_other_feeds_never_share_a_database_with_the_users_rows(tmp_path: Path) -> None:
     assert read(tmp_path, FEED="sample").database["NAME"] == str(tmp_path / "sample.sqlite3")
     assert read(tmp_path, FEED="sample", **SERVER).database["NAME"] == "liq_sample"
+    for feed in ("simulated", "replay:orders.csv"):
+        assert read(tmp_path, FEED=feed).database["NAME"] == str(tmp_path / "simulated.sqlite3")
+        assert read(tmp_path, FEED=feed, **SERVER).database["NAME"] == "liq_simulated"
+    for feed in ("live", "none"):
+        assert read(tmp_path, FEED=feed).database["NAME"] == str(tmp_path / "liqui.sqlite3")
+        assert read(tmp_path, FEED=feed, **SERVER).database["NAME"] == "liq"
+
+
+def test_the_file_of_a_replay_may_have_any_name(tmp_path: Path) -> None:
+    environment = read(tmp_path, FEED="replay:/data/a:b c.csv")
+    assert (environment.feed, environment.replay_path) == ("replay", "/data/a:b c.csv")
 
 
 def test_the_secret_key_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.liqui.serving import ROOT, environment, manage, serving
+from tests.liqui.serving import ROOT, Serving, environment, manage, serving
 from tools.servers import PrivateMariaDB, PrivateRedis, free_port
 
 pytestmark = pytest.mark.slow
@@ -276,3 +277,39 @@ def answers(client: httpx.Client) -> bool:
         return client.get("/api/symbols").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_a_simulated_feed_is_played_stored_and_named(home: Path) -> None:
+    with serving(home, FEED="simulated") as server:
+        server.wait_for("SIMULATED: the exchange is made up")
+        server.wait_for("connected to 127.0.0.1:[0-9]+, a simulated exchange")
+        assert until(lambda: collector_of(server).get("stored", 0) > 0)
+        assert collector_of(server)["simulated"]
+        assert server.client.get("/health").json()["feed"] == "simulated"
+        assert server.client.get("/api/symbols").json()
+    # The exchange ends with it, and its rows have a file of their own.
+    assert (home / "simulated.sqlite3").exists()
+    assert not (home / "liqui.sqlite3").exists()
+
+
+def test_auto_plays_a_simulated_feed_and_says_why_where_binance_cannot_be_reached(home: Path) -> None:
+    with serving(home, FEED="auto", BINANCE_WS_BASE_URL=f"ws://127.0.0.1:{free_port()}") as server:
+        assert "connection refused: nothing listens there" in server.text()
+        assert "A simulated exchange is played instead" in server.text()
+        assert server.client.get("/health").json()["feed"] == "simulated"
+
+
+def test_a_live_feed_says_in_one_line_that_binance_cannot_be_reached_and_keeps_trying(home: Path) -> None:
+    nowhere = {"BINANCE_WS_BASE_URL": f"ws://127.0.0.1:{free_port()}", "BINANCE_API_BASE_URL": "http://127.0.0.1:9"}
+    with serving(home, FEED="live", **nowhere) as server:
+        server.wait_for("connection refused: nothing listens there, or a firewall is in between; trying again")
+        assert until(lambda: "not connected: binance: 127.0.0.1" in collector_of(server)["message"])
+        assert collector_of(server)["status"] == "unhealthy"
+        assert "connection refused" in collector_of(server)["message"]
+        # It is no reason not to serve what is there.
+        assert server.client.get("/health").status_code == 200
+    assert (home / "liqui.sqlite3").exists()
+
+
+def collector_of(server: Serving) -> Any:
+    return server.client.get("/health").json()["components"]["collector"]

@@ -20,11 +20,15 @@ from filelock import FileLock, Timeout
 from uvicorn.supervisors import ChangeReload
 
 from liqui import startup
+from liqui.companions import companions
 from liqui.database_setup import DatabaseSetup
 from liqui.embedded import EmbeddedCelery
+from liqui.feed import OwnExchange, decide_and_start_again
 from liqui.guide import OWN_DATA_STEPS, example_path
 from liqui.metrics import remove_dead_files
+from streams.collecting.collector import Collector, Options
 
+COLLECTED_FEEDS = ("live", "simulated", "replay")
 # Within the five seconds that a stop may take: open requests, then tasks, then whatever is left.
 REQUESTS_STOP_S = 1.5
 TASKS_STOP_S = 2.5
@@ -40,6 +44,8 @@ class Command(BaseCommand):
         parser.add_argument("--reload", action="store_true", help="restart at every change of a file (development)")
 
     def handle(self, *args: Any, reload: bool, **options: Any) -> None:
+        if settings.LIQUI_FEED == "auto":
+            decide_and_start_again()
         startup.prepare()
         with only_instance(settings.LIQUI_HOME), listening_socket() as listener:
             remove_dead_files(settings.METRICS_DIR)
@@ -47,16 +53,24 @@ class Command(BaseCommand):
 
 
 def serve(listener: socket.socket) -> None:
-    database, tasks = DatabaseSetup(), EmbeddedCelery()
+    database, tasks, exchange = DatabaseSetup(), EmbeddedCelery(), OwnExchange()
     # Imports Django's handler and the URLs only now: a second instance is refused before it has loaded them.
     config = uvicorn.Config("liqui.asgi:application", **server_options())
     server = Server(config)
     server.install_signal_handlers(tasks)
     try:
+        exchange.start()
         database.run()
+        exchange.wait()
+        if settings.LIQUI_FEED in COLLECTED_FEEDS:
+            # In the server's event loop, to which the sockets' channel layer belongs.
+            companions.append(Collector(Options("embedded")))
         tasks.start()
         server.run(sockets=[listener])
+    except OSError as error:
+        raise CommandError(str(error)) from None
     finally:
+        exchange.stop()
         database.stopping.set()
         tasks.stop()
         tasks.finish(TASKS_STOP_S)
@@ -66,7 +80,8 @@ def serve(listener: socket.socket) -> None:
 def serve_reloading(listener: socket.socket) -> None:
     """For development: a child process serves and is started again; there is no worker to restart with it."""
     DatabaseSetup().run()
-    print("Restarts when a file changes. Tasks do not run here: .venv/bin/celery -A liqui worker --beat --pool threads")
+    print("Restarts when a file changes. Nothing is collected here, and no tasks run:")
+    print("  .venv/bin/celery -A liqui worker --beat --pool threads")
     announce()
     folders = [str(path.parent) for path in settings.BASE_DIR.glob("*/__init__.py")]
     config = uvicorn.Config("liqui.asgi:application", reload=True, reload_dirs=folders, **server_options())
@@ -80,6 +95,10 @@ def server_options() -> dict[str, Any]:
         "server_header": False,
         "timeout_graceful_shutdown": REQUESTS_STOP_S,
         "lifespan": "on",
+        "ws": "websockets-sansio",
+        # It costs more than the bytes that it saves are worth.
+        "ws_per_message_deflate": False,
+        "ws_max_size": 65_536,
     }
 
 
@@ -179,6 +198,8 @@ def announce() -> None:
         f"  try      curl '{root}{example_path()}'",
         "",
     ]
+    if settings.LIQUI_FEED in ("simulated", "replay"):
+        lines += ["  SIMULATED: the exchange is made up. For Binance's own data: make run FEED=live", ""]
     if settings.LIQUI_FEED == "sample":
         lines += ["  This is sample data. To serve your own:", *(f"    {step}" for step in OWN_DATA_STEPS), ""]
     print("\n".join(lines), flush=True)

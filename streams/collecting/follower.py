@@ -1,0 +1,148 @@
+"""Keeps a connection that receives a stream, whatever happens to the ones before it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import structlog
+from websockets.exceptions import WebSocketException
+
+from marketdata.errors import FeedMismatch, LiquiError, VenueRateLimited
+from marketdata.venues.binance import VENUE
+from marketdata.venues.binance.refusals import connection_fault
+from streams.backoff import Backoff
+from streams.collecting.breaker import Breaker
+from streams.collecting.coverage import Coverage
+from streams.collecting.session import OnFrame, Session, clock_ms
+from streams.collecting.times import Times
+
+logger = structlog.get_logger(__name__)
+
+
+class Follower:
+    """Follows one address until it is cancelled. ``refuse`` says why nothing of a simulated, or of a real, exchange may
+    be taken; None when it may.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        stream: str,
+        times: Times,
+        haste: float,
+        on_frame: OnFrame,
+        coverage: Coverage,
+        refuse: Callable[[str, bool], FeedMismatch | None],
+    ) -> None:
+        self.url, self.stream, self.times, self.haste = url, stream, times, haste
+        self.host = urlsplit(url).netloc
+        self.on_frame, self.coverage, self.refuse = on_frame, coverage, refuse
+        self.backoff, self.breaker = Backoff(), Breaker(haste)
+        self.sessions: dict[asyncio.Task[None], Session] = {}
+        self.resume_at = 0.0  # monotonic seconds
+        self.wake = asyncio.Event()
+        self.fault: str | None = None
+        self.is_simulated = False
+        self.connections = self.failures = 0
+
+    @property
+    def is_connected(self) -> bool:
+        return bool(self.sessions)
+
+    async def run(self) -> None:
+        try:
+            while True:
+                await self.pause()
+                task = await self.connect()
+                if task is not None:
+                    # Another connection takes over before the venue ends this one, or once it has ended.
+                    await asyncio.wait([task], timeout=self.times.life_s)
+        finally:
+            await self.close()
+
+    async def pause(self) -> None:
+        """Until the backoff and the breaker let an attempt through, or somebody wants it now."""
+        while (wait_s := self.resume_at - time.monotonic()) > 0 or not self.breaker.allows(time.monotonic()):
+            self.wake.clear()
+            try:
+                async with asyncio.timeout(max(wait_s, 0.01)):
+                    await self.wake.wait()
+            except TimeoutError:
+                continue
+
+    def retry_now(self) -> None:
+        """Close the breaker by hand, and wait no longer."""
+        self.breaker.reset()
+        self.backoff.reset()
+        self.resume_at = 0.0
+        self.wake.set()
+
+    async def connect(self) -> asyncio.Task[None] | None:
+        """The task that receives from a new connection; None when there is none."""
+        try:
+            session = await Session.open(self.url, self.times)
+        except (OSError, WebSocketException) as error:
+            self.failed(connection_fault(error, self.host))
+            return None
+        if mismatch := self.refuse(self.host, session.is_simulated):
+            await session.close()
+            self.failed(mismatch)
+            return None
+        return self.take_over(session)
+
+    def take_over(self, session: Session) -> asyncio.Task[None]:
+        for older in self.sessions.values():
+            older.is_retired = True
+            # Both are read for a while: what is on its way to the older one must not be lost.
+            asyncio.get_running_loop().call_later(self.times.overlap_s, older.socket.transport.close)
+        session.span = self.coverage.begin(self.stream, clock_ms())
+        self.connections, self.is_simulated = self.connections + 1, session.is_simulated
+        what = ", a simulated exchange" if session.is_simulated else ""
+        logger.info(f"{VENUE}: connected to {self.host}{what}", stream=self.stream)
+        task = asyncio.create_task(self.receive(session))
+        self.sessions[task] = session
+        return task
+
+    async def receive(self, session: Session) -> None:
+        try:
+            fault = await session.run(self.frame)
+        finally:
+            now_ms = clock_ms()
+            self.coverage.end(session.span, session.liveness.received_until_ms(now_ms))
+            self.sessions = {task: each for task, each in self.sessions.items() if each is not session}
+        if not session.is_retired:
+            self.failed(fault)
+
+    def frame(self, frame: bytes, now_ms: int) -> bool:
+        is_good = self.on_frame(frame, now_ms)
+        if is_good:
+            self.backoff.reset()
+            self.breaker.success()
+            self.fault = None
+        return is_good
+
+    def failed(self, fault: LiquiError) -> None:
+        self.failures += 1
+        now = time.monotonic()
+        self.breaker.failure(now)
+        least_s = fault.retry_after_s if isinstance(fault, VenueRateLimited) else 0.0
+        wait_s = max(self.backoff.next_s() / self.haste, self.breaker.wait_s(now), least_s)
+        self.resume_at = now + wait_s
+        # A venue that is away for hours is one line, not thousands.
+        if str(fault) != self.fault:
+            logger.error(f"{fault}; trying again, next in {wait_s:.0f} s", stream=self.stream)
+        self.fault = str(fault)
+
+    def extend_coverage(self, now_ms: int) -> None:
+        """Every connection that shows life has received its stream until now."""
+        for session in self.sessions.values():
+            if session.liveness.fault(now_ms) is None:
+                session.span.until_ms = now_ms
+
+    async def close(self) -> None:
+        tasks, sessions = list(self.sessions), list(self.sessions.values())
+        for session in sessions:
+            session.is_retired = True
+            await session.close()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,26 @@
+"""Which path is which socket."""
+
+from typing import Any
+
+from channels.routing import URLRouter
+from django.urls import path, re_path
+
+from streams.admission import OriginCheck
+from streams.consumers import AllSymbolsSocket, Socket, SymbolSocket, TestSocket, UnknownSocket
+
+
+def served_by(socket: type[Socket]) -> Any:
+    """An ASGI application in a view's place, which Channels' router expects and Django's types do not."""
+    return socket.as_asgi()
+
+
+websockets = OriginCheck(
+    URLRouter(
+        [
+            path("api/v1/ws/liquidations", served_by(AllSymbolsSocket)),
+            path("api/v1/ws/liquidations/<str:symbol>", served_by(SymbolSocket)),
+            path("api/v1/ws/test", served_by(TestSocket)),
+            re_path("", served_by(UnknownSocket)),
+        ]
+    )
+)

@@ -1,0 +1,25 @@
+"""Celery tasks: thin, safe to run twice, and asked for by name from a second shell (`celery -A liqui call …`)."""
+
+import structlog
+from celery import shared_task
+from django.db import Error
+
+from database.errors import classify
+from streams.gaps import coverage_prune
+from streams.outbox import clock_ms, outbox_prune
+
+logger = structlog.get_logger(__name__)
+
+
+@shared_task(name="streams.prune_outbox")
+def prune_outbox() -> None:
+    """Forget live orders that are too old to resume from, and the oldest of the gap ledger; beat asks for it hourly."""
+    try:
+        pruned, connections = outbox_prune(clock_ms()), coverage_prune(clock_ms())
+    except Error as error:
+        if classify(error) not in ("gone", "busy", "schema"):
+            raise
+        logger.error("task left for later: the database cannot be used", error=str(error))
+        return
+    if pruned or connections:
+        logger.info("old live orders forgotten", orders=pruned, connections=connections)
