@@ -10,6 +10,7 @@ from django.utils.cache import patch_vary_headers
 from liqui import __version__
 from liqui.errors import get_only, json_response
 from liqui.guide import OWN_DATA_STEPS, example_path
+from liqui.settings.environment import SIMULATED_FEEDS
 
 
 @get_only
@@ -27,6 +28,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "version": __version__,
         "configuration": settings.ENVIRONMENT.describe(),
         "is_sample": settings.LIQUI_FEED == "sample",
+        "is_simulated": settings.LIQUI_FEED in SIMULATED_FEEDS,
         "own_data_steps": OWN_DATA_STEPS,
         "example": example,
         "curl": f"curl '{request.scheme}://{request.get_host()}{example}'",

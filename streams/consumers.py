@@ -41,7 +41,7 @@ from streams.volume_series import VolumeSeries, board, now_ms
 
 logger = structlog.get_logger(__name__)
 
-FATAL, RESTART, TOO_SLOW = 4000, 1012, 1013
+FATAL, RESTART, TRY_AGAIN_LATER = 4000, 1012, 1013
 MAX_REASON_BYTES = 123  # of a close frame
 CLOSE_S = 5.0  # a client that reads nothing does not take a close frame either
 FLUSH_S = 0.1
@@ -122,7 +122,8 @@ class Socket(AsyncWebsocketConsumer):
             await self.fail(str(error))
         except (DatabaseError, QueryTimeout) as error:
             logger.warning(f"a socket cannot be served: {error}")
-            await self.fail(AWAY)
+            # The client is not at fault: asking again will help it.
+            await self.fail(AWAY, TRY_AGAIN_LATER)
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -146,13 +147,13 @@ class Socket(AsyncWebsocketConsumer):
         if self.outgoing is not None:
             self.outgoing.put(frame)
 
-    async def fail(self, message: str) -> None:
+    async def fail(self, message: str, code: int = FATAL) -> None:
         """An error frame, then the end, with the same reason."""
         self.put(error_frame(message, now_ms()))
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await self.settled()
-        self.finish(FATAL, message)
+        self.finish(code, message)
 
     async def settled(self) -> None:
         """When the client has been sent everything so far."""
@@ -161,7 +162,7 @@ class Socket(AsyncWebsocketConsumer):
 
     def too_slow(self) -> None:
         DROPPED.inc()
-        self.finish(TOO_SLOW, "Too slow: messages were waiting")
+        self.finish(TRY_AGAIN_LATER, "Too slow: messages were waiting")
 
     def finish(self, code: int, reason: str) -> None:
         """End the socket with a close frame of ours."""
@@ -266,7 +267,7 @@ class SymbolSocket(Socket):
 
     async def serve(self) -> None:
         self.sends_orders = self.query.get("orders", "1") != "0"
-        await hub().is_ready()
+        await hub().has_looked()
         # Join first, read second: what comes meanwhile waits behind the snapshot.
         hub().join(self, self.symbol)
         snapshot = await read(orders_snapshot, self.symbol)
@@ -316,7 +317,7 @@ class AllSymbolsSocket(Socket):
     async def serve(self) -> None:
         self.filter = filter_read(self.query)
         self.wants_all = self.filter == NO_FILTER
-        await hub().is_ready()
+        await hub().has_looked()
         since = self.query.get("since")
         if since is None:
             hub().join(self)

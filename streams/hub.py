@@ -46,7 +46,7 @@ class Hub:
         self.everything: set[Member] = set()
         self.by_symbol: dict[str, set[Member]] = {}
         self.tasks: list[asyncio.Task[None]] = []
-        self.ready = asyncio.Event()
+        self.ready, self.looked = asyncio.Event(), asyncio.Event()
         self.hole = asyncio.Event()
         self.turn = asyncio.Lock()
         self.last_taken_s = 0.0
@@ -68,15 +68,12 @@ class Hub:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.tasks = []
 
-    async def is_ready(self) -> bool:
-        """Waits a moment for the first look at the outbox; False when the database does not answer."""
+    async def has_looked(self) -> None:
+        """Waits a moment for the first look at the outbox, whatever came of it."""
         self.start()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(READY_S):
-                await self.ready.wait()
-        except TimeoutError:
-            return False
-        return True
+                await self.looked.wait()
 
     def join(self, member: Member, symbol: str | None = None) -> None:
         """``member`` gets the orders of ``symbol``, or all, that come from now on."""
@@ -138,6 +135,7 @@ class Hub:
             self.is_away = True
         else:
             self.is_away = False
+        self.looked.set()
 
     async def mend(self) -> None:
         """Hand on everything that the outbox has and we have not. Raises what the database raises."""

@@ -102,7 +102,7 @@ class Collector:
             )
         self.coverage = Coverage(folder / "coverage.json")
         self.publisher = Publisher()
-        url = stream_url(settings.BINANCE_WS_BASE_URL, route_of(ALL_LIQUIDATIONS), [ALL_LIQUIDATIONS])
+        url = stream_url(settings.BINANCE_WS_BASE_URL, route_of(ALL_LIQUIDATIONS))
         self.follower = Follower(
             url, ALL_LIQUIDATIONS, times, self.options.haste, self.frame, self.coverage, feed_mismatch
         )

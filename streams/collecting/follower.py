@@ -21,8 +21,9 @@ logger = structlog.get_logger(__name__)
 
 
 class Follower:
-    """Follows one address until it is cancelled. ``refuse`` says why nothing of a simulated, or of a real, exchange may
-    be taken; None when it may.
+    """Follows ``stream`` at the address of its route until it is cancelled.
+
+    ``refuse`` says why nothing of a simulated, or of a real, exchange may be taken; None when it may.
     """
 
     def __init__(
@@ -48,7 +49,8 @@ class Follower:
 
     @property
     def is_connected(self) -> bool:
-        return bool(self.sessions)
+        """Whether some connection receives: one on which the venue has confirmed the subscription."""
+        return any(session.span is not None for session in self.sessions.values())
 
     async def run(self) -> None:
         try:
@@ -89,30 +91,31 @@ class Follower:
             await session.close()
             self.failed(mismatch)
             return None
-        return self.take_over(session)
-
-    def take_over(self, session: Session) -> asyncio.Task[None]:
-        for older in self.sessions.values():
-            older.is_retired = True
-            # Both are read for a while: what is on its way to the older one must not be lost.
-            asyncio.get_running_loop().call_later(self.times.overlap_s, older.socket.transport.close)
-        session.span = self.coverage.begin(self.stream, clock_ms())
-        self.connections, self.is_simulated = self.connections + 1, session.is_simulated
-        what = ", a simulated exchange" if session.is_simulated else ""
-        logger.info(f"{VENUE}: connected to {self.host}{what}", stream=self.stream)
         task = asyncio.create_task(self.receive(session))
         self.sessions[task] = session
         return task
 
     async def receive(self, session: Session) -> None:
         try:
-            fault = await session.run(self.frame)
+            fault = await session.run(self.frame, [self.stream], lambda: self.take_over(session))
         finally:
-            now_ms = clock_ms()
-            self.coverage.end(session.span, session.liveness.received_until_ms(now_ms))
+            if session.span is not None:
+                self.coverage.end(session.span, session.liveness.received_until_ms(clock_ms()))
             self.sessions = {task: each for task, each in self.sessions.items() if each is not session}
         if not session.is_retired:
             self.failed(fault)
+
+    def take_over(self, session: Session) -> None:
+        """The venue has confirmed the subscription: the connections before this one are not needed any more."""
+        for older in self.sessions.values():
+            if older is not session:
+                older.is_retired = True
+                # Both are read for a while: what is on its way to the older one must not be lost.
+                asyncio.get_running_loop().call_later(self.times.overlap_s, older.socket.transport.close)
+        session.span = self.coverage.begin(self.stream, clock_ms())
+        self.connections, self.is_simulated = self.connections + 1, session.is_simulated
+        what = ", a simulated exchange" if session.is_simulated else ""
+        logger.info(f"{VENUE}: connected to {self.host}{what}", stream=self.stream)
 
     def frame(self, frame: bytes, now_ms: int) -> bool:
         is_good = self.on_frame(frame, now_ms)
@@ -137,7 +140,7 @@ class Follower:
     def extend_coverage(self, now_ms: int) -> None:
         """Every connection that shows life has received its stream until now."""
         for session in self.sessions.values():
-            if session.liveness.fault(now_ms) is None:
+            if session.span is not None and session.liveness.fault(now_ms) is None:
                 session.span.until_ms = now_ms
 
     async def close(self) -> None:

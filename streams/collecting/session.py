@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from itertools import count
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -13,8 +14,11 @@ from websockets.exceptions import ConnectionClosed
 from marketdata.errors import LiquiError, VenueUnavailable
 from marketdata.venues.binance import SIMULATED_HEADER, VENUE
 from marketdata.venues.binance.refusals import connection_fault
+from marketdata.venues.binance.routes import COMMAND_INTERVAL_S, Method, commands
+from marketdata.venues.binance.wire import CommandReply, reply_of
 from streams.collecting.coverage import Span
 from streams.collecting.liveness import Liveness
+from streams.collecting.pace import Pace
 from streams.collecting.times import Times
 
 MAX_FRAME_BYTES = 1 << 20
@@ -25,14 +29,20 @@ OnFrame = Callable[[bytes, int], bool]
 
 
 class Session:
-    """``span`` is the time that it covers in the gap ledger; ``is_retired``: another one has taken over."""
+    """``span`` is the time that it covers in the gap ledger, None until the venue has confirmed what it will send;
+    ``is_retired``: another one has taken over.
+    """
 
     def __init__(self, socket: ClientConnection, host: str, times: Times) -> None:
         self.socket, self.host, self.times = socket, host, times
         self.liveness = Liveness(times, clock_ms())
         self.given_up: LiquiError | None = None
         self.is_retired = False
-        self.span: Span
+        self.span: Span | None = None
+        # The venue's pings are answered at once, by the library: our own frames leave room for that.
+        self.pace, self.turn = Pace(COMMAND_INTERVAL_S), asyncio.Lock()
+        self.ids = count(1)
+        self.answers: dict[int | str | None, asyncio.Future[CommandReply]] = {}
 
     @classmethod
     async def open(cls, url: str, times: Times) -> Self:
@@ -53,28 +63,91 @@ class Session:
     def is_simulated(self) -> bool:
         return self.socket.response is not None and SIMULATED_HEADER in self.socket.response.headers
 
-    async def run(self, on_frame: OnFrame) -> LiquiError:
-        """Receive to the end; what ended it."""
-        watching = asyncio.create_task(self.watch())
+    async def run(self, on_frame: OnFrame, streams: Sequence[str], on_confirmed: Callable[[], None]) -> LiquiError:
+        """Subscribe to the streams and receive to the end; what ended it.
+
+        Frames that come before the venue has confirmed are given to ``on_frame`` as well.
+        """
+        # Subscribed first: each frame makes the next one wait.
+        others = [asyncio.create_task(work) for work in (self.begin(streams, on_confirmed), self.watch())]
         try:
             while True:
                 frame, now_ms = await self.socket.recv(decode=False), clock_ms()
-                is_good = on_frame(frame, now_ms)
+                is_good = not self.is_answer(frame) and on_frame(frame, now_ms)
                 (self.liveness.data if is_good else self.liveness.pong)(now_ms)
         except ConnectionClosed as error:
             return self.given_up or connection_fault(error, self.host)
         finally:
-            watching.cancel()
+            for task in others:
+                task.cancel()
             self.socket.transport.abort()
+
+    async def begin(self, streams: Sequence[str], on_confirmed: Callable[[], None]) -> None:
+        with suppress(ConnectionClosed):
+            try:
+                await self.subscribe(streams)
+            except LiquiError as fault:
+                self.give_up(fault)
+            else:
+                on_confirmed()
+
+    async def subscribe(self, streams: Sequence[str]) -> None:
+        """Returns once the venue has confirmed all of them.
+
+        Raises `VenueUnavailable` when it refuses or does not answer in time, and ConnectionClosed.
+        """
+        await self.command("SUBSCRIBE", streams)
+
+    async def unsubscribe(self, streams: Sequence[str]) -> None:
+        """As `subscribe`; what is on its way still comes."""
+        await self.command("UNSUBSCRIBE", streams)
+
+    async def command(self, method: Method, streams: Sequence[str]) -> None:
+        for id, frame in commands(method, streams, self.ids):
+            answer = self.answers[id] = asyncio.get_running_loop().create_future()
+            try:
+                async with self.paced():
+                    await self.socket.send(frame)
+                async with asyncio.timeout(self.times.answer_s):
+                    reply = await answer
+            except TimeoutError:
+                silence = f"no answer to {method} within {self.times.answer_s:g} s"
+                raise VenueUnavailable(f"{VENUE}: {self.host}: {silence}") from None
+            finally:
+                del self.answers[id]
+            if reply.error is not None:
+                raise VenueUnavailable(f"{VENUE}: {self.host} refused {method}: {reply.error}")
+
+    def is_answer(self, frame: bytes) -> bool:
+        """Whether the frame was the answer to a command of ours, and has been given to whoever waits for it."""
+        # Nearly always nobody waits, and no frame is decoded twice.
+        reply = reply_of(frame) if self.answers else None
+        answer = self.answers.get(reply.id) if reply is not None else None
+        if reply is None or answer is None or answer.done():
+            return False
+        answer.set_result(reply)
+        return True
+
+    @asynccontextmanager
+    async def paced(self) -> AsyncIterator[None]:
+        """A moment in which the venue takes a frame of ours."""
+        async with self.turn:
+            await asyncio.sleep(self.pace.wait_s(time.monotonic()))
+            self.pace.sent(time.monotonic())
+            yield
 
     async def watch(self) -> None:
         """Ping, and give the connection up when it shows no life or no data."""
         with suppress(ConnectionClosed):
             while (fault := self.liveness.fault(clock_ms())) is None:
-                asyncio.ensure_future(await self.socket.ping()).add_done_callback(self.pong)
+                async with self.paced():
+                    asyncio.ensure_future(await self.socket.ping()).add_done_callback(self.pong)
                 await asyncio.sleep(self.times.ping_s)
-            self.given_up = VenueUnavailable(f"{VENUE}: {self.host}: {fault}")
-            self.socket.transport.abort()
+            self.give_up(VenueUnavailable(f"{VENUE}: {self.host}: {fault}"))
+
+    def give_up(self, fault: LiquiError) -> None:
+        self.given_up = fault
+        self.socket.transport.abort()
 
     def pong(self, future: asyncio.Future[float]) -> None:
         if not future.cancelled() and future.exception() is None:

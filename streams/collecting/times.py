@@ -12,6 +12,7 @@ class Times:
 
     silence_s: float  # a connection that is alive but sends no data is taken for broken
     open_s: float = 10.0  # for a connection to be made
+    answer_s: float = 10.0  # for the venue to confirm a subscription
     ping_s: float = 5.0  # between our pings
     pong_s: float = 10.0  # without any sign of life after which a connection is taken for dead
     life_s: float = CONNECTION_LIFE_S - 1800.0  # then another connection takes over, before the venue closes this one

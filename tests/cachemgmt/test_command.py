@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from cachemgmt.stores import store
 from cachemgmt.stores.changes import DatabaseChanges
-from tests.backend import IS_SQLITE, server_only
+from tests.backend import server_only, sqlite_only
 from tests.cache import cache_empty, kept_keys
 from tests.factories import HOUR, T0, order
 from tests.liqui.serving import manage
@@ -21,7 +21,7 @@ from tools.servers import free_port
 Ask = Callable[..., Any]
 Write = Callable[..., Any]
 
-embedded_only = pytest.mark.skipif(not IS_SQLITE, reason="there is a Redis")
+embedded_only = sqlite_only("there is a Redis")
 
 
 @pytest.fixture(autouse=True)

@@ -229,7 +229,7 @@ def test_nothing_is_left_of_a_client_that_disappears(server: LiveServer) -> None
             assert open_sockets(server) > open_before
             # As if its machine had crashed: no close frame.
             socket.connection.socket.close()
-        wait_until(lambda: open_sockets(server) == open_before, 20, "the sockets that disappeared are forgotten")
+        wait_until(lambda: open_sockets(server) == open_before, 2, "the sockets that disappeared are forgotten")
 
 
 def open_sockets(server: LiveServer) -> float:

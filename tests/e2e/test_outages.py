@@ -15,6 +15,7 @@ from tests.backend import IS_SQLITE, server_only
 from tests.bulk import rows_fill
 from tests.factories import DAY, T0
 from tests.live import KINDS, LiveServer, ServerKind, serving, wait_until
+from tests.streams.sockets import client
 from tools.servers import PrivateMariaDB
 
 WINDOW = {"symbol": "BTCUSDT", "start_timestamp": T0, "end_timestamp": T0 + 30 * DAY}
@@ -88,6 +89,15 @@ def assert_unhealthy(live: LiveServer) -> None:
     assert body["components"]["database"]["message"].startswith("Database connection failed: ")
 
 
+def assert_told_to_come_later(live: LiveServer) -> None:
+    """Whoever wants a socket is not at fault, and may try again."""
+    for path in ("/liquidations/BTCUSDT", "/liquidations?since=1"):
+        with client(live, path) as socket:
+            error = socket.next("error")
+            assert error["message"] == "Liquidations cannot be read now; try again"
+            assert socket.closed() == (1013, error["message"])
+
+
 def is_healthy(live: LiveServer) -> bool:
     return live.get("/health").status_code == 200
 
@@ -102,6 +112,8 @@ def test_without_its_database_a_server_boots_and_recovers_when_the_database_come
     with serving(server_kind, home, DATABASE_URL=absent_database.url, CACHE_ENABLED="0") as live:
         assert_unhealthy(live)
         assert_unavailable(live)
+        if server_kind == "asgi":
+            assert_told_to_come_later(live)
         absent_database.bring()
         if server_kind == "wsgi":
             # Its deployment migrates; `serve` does that itself, as soon as it can.

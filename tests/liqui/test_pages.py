@@ -1,6 +1,7 @@
 """The index page, the API's documentation, the figures."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,20 @@ def test_the_page_says_when_the_data_is_made_up_and_how_to_serve_ones_own(client
     page = client.get("/", headers={"accept": HTML}).content.decode()
     assert "Sample data" in page
     assert all(step in page for step in OWN_DATA_STEPS)
+
+
+@pytest.mark.parametrize(("feed", "says"), [("simulated", True), ("replay", True), ("live", False), ("none", False)])
+def test_the_page_says_when_the_feed_is_simulated(client: Client, settings: Any, feed: str, says: bool) -> None:
+    settings.LIQUI_FEED = feed
+    assert ("Simulated feed." in client.get("/", headers={"accept": HTML}).content.decode()) is says
+
+
+def test_the_script_of_the_live_table_makes_no_markup_of_what_it_is_sent(client: Client) -> None:
+    page = client.get("/", headers={"accept": HTML}).content.decode()
+    (script,) = re.findall(r"""<script src=["']/static/([^"']+)["']""", page)
+    source = Path(str(finders.find(script))).read_text()
+    assert "textContent" in source
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval", source)
 
 
 @pytest.mark.django_db

@@ -12,10 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.backend import server_only, sqlite_only
 from tests.liqui.serving import ROOT, Serving, environment, manage, serving
 from tools.servers import PrivateMariaDB, PrivateRedis, free_port
 
 pytestmark = pytest.mark.slow
+# It takes no database of the run: each test belongs to the run whose servers it needs, or none.
+embedded = sqlite_only("embedded it uses SQLite")
+private = server_only("a private server is used: once, in the run on a server")
 
 BUILD = "liquidations.build_bars"
 
@@ -32,6 +36,7 @@ def until(happened: Callable[[], bool], seconds: float = 15) -> bool:
     return happened()
 
 
+@embedded
 def test_a_fresh_folder_becomes_a_running_service_that_stops_within_five_seconds(home: Path) -> None:
     with serving(home) as server:
         health = server.client.get("/health")
@@ -45,6 +50,7 @@ def test_a_fresh_folder_becomes_a_running_service_that_stops_within_five_seconds
         assert "Traceback" not in server.text()
 
 
+@embedded
 def test_a_second_start_is_quick_and_ctrl_c_ends_it_cleanly(home: Path) -> None:
     with serving(home) as server:
         server.stop()
@@ -55,6 +61,7 @@ def test_a_second_start_is_quick_and_ctrl_c_ends_it_cleanly(home: Path) -> None:
         assert (status, seconds < 5) == (0, True)
 
 
+@embedded
 def test_sample_data_is_served_from_its_own_file_and_named(home: Path) -> None:
     with serving(home, FEED="sample") as server:
         server.wait_for("manage.py import_liquidations PATH")
@@ -65,6 +72,7 @@ def test_sample_data_is_served_from_its_own_file_and_named(home: Path) -> None:
     assert not (home / "liqui.sqlite3").exists()
 
 
+@embedded
 def test_a_second_instance_on_one_folder_is_refused_in_one_line(home: Path) -> None:
     with serving(home) as server:
         second = manage("serve", home=home, PORT=str(free_port()))
@@ -76,6 +84,7 @@ def test_a_second_instance_on_one_folder_is_refused_in_one_line(home: Path) -> N
         assert server.client.get("/health").status_code == 200
 
 
+@embedded
 def test_a_lock_that_a_killed_process_left_does_not_matter(home: Path) -> None:
     with serving(home) as server:
         server.process.kill()
@@ -84,6 +93,7 @@ def test_a_lock_that_a_killed_process_left_does_not_matter(home: Path) -> None:
         assert server.client.get("/health").status_code == 200
 
 
+@embedded
 def test_a_port_that_is_taken_is_named_in_one_line(home: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -95,6 +105,7 @@ def test_a_port_that_is_taken_is_named_in_one_line(home: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
+@embedded
 @pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1"])
 def test_a_host_that_is_not_ours_is_named_in_one_line(home: Path, host: str) -> None:
     refused = manage("serve", home=home, HOST=host, PORT=str(free_port()))
@@ -103,6 +114,7 @@ def test_a_host_that_is_not_ours_is_named_in_one_line(home: Path, host: str) -> 
     assert "Traceback" not in refused.stderr
 
 
+@embedded
 @pytest.mark.parametrize(
     "command",
     [
@@ -124,12 +136,14 @@ def test_no_process_starts_with_a_faulty_configuration(home: Path, command: list
     assert "Traceback" not in ended.stderr
 
 
+@embedded
 def test_a_task_called_in_a_second_shell_runs_in_the_server(home: Path) -> None:
     with serving(home) as server:
         server.celery_call(BUILD)
         assert until(lambda: server.tasks_succeeded(BUILD) >= 1), server.text()
 
 
+@embedded
 def test_what_a_crash_left_behind_stops_neither_beat_nor_the_worker(home: Path) -> None:
     for folder in ("queue", "control"):
         (home / "celery" / folder).mkdir(parents=True)
@@ -143,6 +157,7 @@ def test_what_a_crash_left_behind_stops_neither_beat_nor_the_worker(home: Path) 
         assert until(lambda: server.tasks_succeeded(BUILD) >= 1, 20), server.text()
 
 
+@embedded
 def test_a_request_that_does_not_end_is_cut_when_the_server_stops(home: Path) -> None:
     with serving(home) as server, socket.create_connection(("127.0.0.1", server.port)) as slow:
         slow.sendall(b"GET /api/symbols HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
@@ -151,6 +166,7 @@ def test_a_request_that_does_not_end_is_cut_when_the_server_stops(home: Path) ->
         assert (status, seconds < 5) == (0, True)
 
 
+@embedded
 def test_any_bytes_in_a_request_are_answered_with_4xx(home: Path) -> None:
     targets = [
         b"/api/symbols?\xff\xfe=\x80",
@@ -174,6 +190,7 @@ def on_server(mariadb: PrivateMariaDB, database: str, **variables: str) -> dict[
     return {"DATABASE_URL": mariadb.url(database), "SECRET_KEY": "for tests", **variables}
 
 
+@private
 @pytest.mark.contract("D055")
 def test_a_database_that_is_down_at_start_is_waited_for(home: Path, private_mariadb: PrivateMariaDB) -> None:
     private_mariadb.stop()
@@ -189,6 +206,7 @@ def test_a_database_that_is_down_at_start_is_waited_for(home: Path, private_mari
         assert "BTCUSDT" in server.client.get("/api/symbols").json()
 
 
+@private
 def test_a_missing_table_on_the_users_own_server_is_named_and_not_made(
     home: Path, private_mariadb: PrivateMariaDB
 ) -> None:
@@ -201,6 +219,7 @@ def test_a_missing_table_on_the_users_own_server_is_named_and_not_made(
     assert execute(private_mariadb, "SHOW TABLES FROM own LIKE 'binance_liqs'") == ()
 
 
+@private
 def test_200_requests_at_once_take_no_more_connections_than_allowed(
     home: Path, private_mariadb: PrivateMariaDB
 ) -> None:
@@ -215,6 +234,7 @@ def test_200_requests_at_once_take_no_more_connections_than_allowed(
         assert row[0] <= 9
 
 
+@private
 def test_everything_goes_on_without_redis(home: Path, private_redis: PrivateRedis) -> None:
     private_redis.stop()
     with serving(home, REDIS_URL=private_redis.url()) as server:
@@ -248,6 +268,7 @@ def execute(mariadb: PrivateMariaDB, sql: str) -> tuple[tuple[object, ...], ...]
         connection.close()
 
 
+@private
 def test_a_user_who_may_not_make_the_samples_database_is_told_what_to_do(
     home: Path, private_mariadb: PrivateMariaDB
 ) -> None:
@@ -261,6 +282,7 @@ def test_a_user_who_may_not_make_the_samples_database_is_told_what_to_do(
         assert "Traceback" not in server.text()
 
 
+@embedded
 def test_a_changed_file_restarts_the_development_server(home: Path) -> None:
     with serving(home, "--reload", DEBUG="1") as server:
         server.wait_for("celery -A liqui worker")
@@ -279,6 +301,7 @@ def answers(client: httpx.Client) -> bool:
         return False
 
 
+@embedded
 def test_a_simulated_feed_is_played_stored_and_named(home: Path) -> None:
     with serving(home, FEED="simulated") as server:
         server.wait_for("SIMULATED: the exchange is made up")
@@ -292,6 +315,7 @@ def test_a_simulated_feed_is_played_stored_and_named(home: Path) -> None:
     assert not (home / "liqui.sqlite3").exists()
 
 
+@embedded
 def test_auto_plays_a_simulated_feed_and_says_why_where_binance_cannot_be_reached(home: Path) -> None:
     with serving(home, FEED="auto", BINANCE_WS_BASE_URL=f"ws://127.0.0.1:{free_port()}") as server:
         assert "connection refused: nothing listens there" in server.text()
@@ -299,6 +323,7 @@ def test_auto_plays_a_simulated_feed_and_says_why_where_binance_cannot_be_reache
         assert server.client.get("/health").json()["feed"] == "simulated"
 
 
+@embedded
 def test_a_live_feed_says_in_one_line_that_binance_cannot_be_reached_and_keeps_trying(home: Path) -> None:
     nowhere = {"BINANCE_WS_BASE_URL": f"ws://127.0.0.1:{free_port()}", "BINANCE_API_BASE_URL": "http://127.0.0.1:9"}
     with serving(home, FEED="live", **nowhere) as server:

@@ -1,13 +1,23 @@
 """Which of Binance's streams is where, and how it is subscribed."""
 
 import json
+from itertools import count
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata.venues.binance.routes import MAX_STREAMS, command, connections, route_of, stream_name, stream_url
+from marketdata.venues.binance.routes import (
+    MAX_STREAMS,
+    STREAMS_PER_COMMAND,
+    command,
+    commands,
+    connections,
+    route_of,
+    stream_name,
+    stream_url,
+)
 
 BASE = "wss://fstream.binance.com"
 
@@ -59,3 +69,14 @@ def test_commands_are_json_with_their_id() -> None:
     subscribe = json.loads(command("SUBSCRIBE", 3, ["btcusdt@aggTrade"]))
     assert subscribe == {"method": "SUBSCRIBE", "params": ["btcusdt@aggTrade"], "id": 3}
     assert json.loads(command("LIST_SUBSCRIPTIONS", 4)) == {"method": "LIST_SUBSCRIPTIONS", "id": 4}
+
+
+@given(st.integers(0, MAX_STREAMS))
+def test_many_streams_are_asked_for_in_frames_of_a_sensible_size_with_ids_of_their_own(number: int) -> None:
+    streams = [f"s{n}usdt@aggTrade" for n in range(number)]
+    frames = [(id, json.loads(frame)) for id, frame in commands("SUBSCRIBE", streams, count(5))]
+    assert [stream for _, frame in frames for stream in frame["params"]] == streams
+    assert [(id, frame["id"], frame["method"]) for id, frame in frames] == [
+        (id, id, "SUBSCRIBE") for id in range(5, 5 + len(frames))
+    ]
+    assert all(0 < len(frame["params"]) <= STREAMS_PER_COMMAND for _, frame in frames)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from marketdata.errors import VenuePayloadError
 from marketdata.types import Liquidation, Side, Trade
-from marketdata.venues.binance.wire import CommandReply, carries_data, decode
+from marketdata.venues.binance.wire import CommandReply, carries_data, decode, reply_of
 
 NOW = 1_790_000_000_000
 MUTATIONS = 100_000 if os.environ.get("LIQUI_SOAK") else 5_000
@@ -124,6 +124,7 @@ def test_prints_that_are_not_of_the_market_are_no_trades(kind: str) -> None:
 def test_answers_to_commands_are_told_from_events(frame: str, reply: CommandReply) -> None:
     assert decode(frame, NOW) == [reply]
     assert not carries_data(frame)
+    assert reply_of(frame) == reply
 
 
 NOT_UNDERSTOOD = [
@@ -160,6 +161,7 @@ def test_an_error_names_the_key_and_quotes_the_frame() -> None:
 def test_frames_of_streams_that_are_not_decoded_still_prove_that_the_venue_is_well() -> None:
     assert carries_data('{"stream":"btcusdt@depth","data":{"e":"depthUpdate"}}')
     assert carries_data('{"e":"kline"}')
+    assert reply_of('{"e":"kline"}') is reply_of('{"stream":"x","data":{}}') is None
     for frame in ("", "7", "{}", "x", '{"code":2,"msg":"no"}', b"\xff"):
         assert not carries_data(frame)
 

@@ -1,6 +1,7 @@
 """Broken frames by the thousand through the real collector: none ends it, and every one is counted."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,10 +23,15 @@ SECONDS = 60 + MUTATIONS / 500
 
 @asynccontextmanager
 async def venue(frames: Sequence[bytes]) -> AsyncIterator[str]:
-    """The address of a server that sends these frames to whoever connects, and then stays silent."""
+    """The address of a server that sends these frames to whoever subscribes, and then stays silent."""
 
     async def play(client: ServerConnection) -> None:
-        for frame in frames:
+        half = len(frames) // 2
+        asked = json.loads(await client.recv())
+        for frame in frames[:half]:
+            await client.send(frame, text=True)
+        await client.send(json.dumps({"result": None, "id": asked["id"]}))
+        for frame in frames[half:]:
             await client.send(frame, text=True)
         await client.wait_closed()
 

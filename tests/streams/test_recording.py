@@ -26,9 +26,12 @@ from streams import backoff, recording
 from streams.backoff import Backoff
 from streams.raw_frames import RawFrame
 from streams.recording import HOUR_MS, FrameFiles, Recorder
+from tests.backend import sqlite_only
 from tests.live import wait_until
 from tools.environment import clean_environment
 from tools.servers import free_port
+
+pytestmark = sqlite_only("the recorder uses no database")
 
 ROOT = Path(__file__).resolve().parents[2]
 T0 = 1_704_067_200_000  # 2024-01-01T00:00:00Z

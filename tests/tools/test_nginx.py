@@ -114,9 +114,9 @@ def test_rest_is_answered_by_the_wsgi_workers(transactional_db: None, nginx: Pri
 
 
 @pytest.mark.parametrize("path", SOCKET_PATHS)
-def test_websockets_reach_the_asgi_workers_which_refuse_them(nginx: PrivateNginx, path: str) -> None:
+def test_websockets_reach_the_asgi_workers_which_take_them(nginx: PrivateNginx, path: str) -> None:
     # Of the two kinds of worker only this one sees a WebSocket in it: the other one would answer 404 as to any path.
-    assert get(nginx, f"{path}?n=socket", **HANDSHAKE).status_code == 403
+    assert get(nginx, f"{path}?n=socket", **HANDSHAKE).status_code == 101
     assert answered_by(nginx, f"{path}?n=socket") == nginx.sockets
     assert get(nginx, path).status_code == 404
 

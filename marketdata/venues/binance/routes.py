@@ -19,6 +19,7 @@ MAX_STREAMS = 200  # we put on a connection; the venue takes 1024, and a broken 
 CONNECTION_LIFE_S = 86_400  # then the venue closes it
 # The venue disconnects who sends more than ten messages a second, pongs included, and bans who does it often.
 COMMAND_INTERVAL_S = 0.2
+STREAMS_PER_COMMAND = 50  # about 1 kB of text; a refused frame should not cost all the others
 
 
 def stream_name(symbol: str, kind: str) -> str:
@@ -47,6 +48,13 @@ def stream_url(base_url: str, route: Route, streams: Sequence[str] = ()) -> str:
     """The address of a combined stream: every frame says its stream. Without ``streams`` it waits for SUBSCRIBE."""
     query = f"?streams={'/'.join(quote(stream, safe='!@') for stream in streams)}" if streams else ""
     return f"{base_url}/{route}/stream{query}"
+
+
+def commands(method: Method, streams: Sequence[str], ids: Iterator[int]) -> Iterator[tuple[int, str]]:
+    """The frames, with the next ``ids``, that ask for ``method`` on all of the streams."""
+    for first in range(0, len(streams), STREAMS_PER_COMMAND):
+        id = next(ids)
+        yield id, command(method, id, streams[first : first + STREAMS_PER_COMMAND])
 
 
 def command(method: Method, id: int, streams: Sequence[str] = ()) -> str:

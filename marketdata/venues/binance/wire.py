@@ -114,7 +114,20 @@ def carries_data(frame: bytes | str) -> bool:
         envelope = decode_frame(frame)
     except (ValueError, RecursionError):
         return False
+    return is_data(envelope)
+
+
+def is_data(envelope: Envelope | list[Raw]) -> bool:
     return isinstance(envelope, list) or envelope.data is not UNSET or envelope.event is not UNSET
+
+
+def reply_of(frame: bytes | str) -> CommandReply | None:
+    """The answer to a command, if the frame is one."""
+    try:
+        envelope = decode_frame(frame)
+        return None if isinstance(envelope, list) or is_data(envelope) else command_reply(envelope)
+    except (ValueError, RecursionError):
+        return None
 
 
 def events(payloads: Payload | list[Payload], received_ms: int) -> list[Event | CommandReply]:

@@ -77,11 +77,12 @@ class ExchangeControl:
             assert any(lived), f"sent to nobody who lived to read it: {order}"
         return {order_of(each["symbol"], each["side"], each["T"], each["z"], each["ap"]) for each in orders}
 
-    def open_connections(self) -> int:
-        return self.get("state")["connections"]
+    def followers(self) -> int:
+        """Connections that are open and have subscribed."""
+        return sum(each["closed_ms"] is None and bool(each["streams"]) for each in self.get("connections"))
 
     def wait_connected(self, count: int) -> None:
-        wait_until(lambda: self.open_connections() == count, 60, f"{count} collectors are connected")
+        wait_until(lambda: self.followers() == count, 60, f"{count} collectors are connected")
 
     def unconnected(self, until_ms: int) -> list[Interval]:
         """The times from the first connection to ``until_ms`` at which there was none."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.backend import IS_SQLITE
+from tests.backend import sqlite_only
 from tests.e2e.live.exchange import Exchange
 from tests.e2e.live.followers import following
 from tests.e2e.live.programs import Web
@@ -23,9 +23,9 @@ from tools.servers import free_port
 SEED = int(os.environ.get("LIQUI_SEED", "7"))
 FOLLOWERS = 10
 UP_SECONDS = (3.0, 6.0)
-DOWN_SECONDS = (2.0, 4.0)  # and the time that it takes to start: longer than the ledger's resolution
+DOWN_SECONDS = (3.5, 4.5)  # longer than the ledger's resolution, however soon it is up again
 
-pytestmark = pytest.mark.skipif(not IS_SQLITE, reason="embedded it uses SQLite")
+pytestmark = sqlite_only("embedded it uses SQLite")
 
 
 @pytest.fixture

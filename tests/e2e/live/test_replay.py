@@ -11,8 +11,11 @@ import pytest
 import zstandard
 
 from streams.raw_frames import RawFrame, raw_frame_line
+from tests.backend import sqlite_only
 from tests.live import serving, wait_until
 from tests.streams.sockets import client
+
+pytestmark = sqlite_only("it brings a SQLite of its own")
 
 SECONDS = 30
 START_MS = 1_795_000_000_000

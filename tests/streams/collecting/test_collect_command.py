@@ -18,7 +18,8 @@ from tests import live
 from tests.backend import server_only
 from tests.live import ROOT, server_environment, wait_until
 from tests.streams.simulator.test_command import simulator
-from tools.servers import PrivateMariaDB, free_port
+from tests.streams.sockets import client
+from tools.servers import PrivateMariaDB, PrivateRedis, free_port
 
 SECONDS = 30
 MB = 1 << 20
@@ -142,15 +143,70 @@ def query(private_mariadb: PrivateMariaDB) -> Callable[[str], Any]:
     return ask
 
 
+def database_made(home: Path, query: Callable[[str], Any], variables: dict[str, str]) -> None:
+    """The empty database that ``variables`` name, with its tables."""
+    query("DROP DATABASE IF EXISTS {db}")
+    query("CREATE DATABASE {db} CHARACTER SET utf8mb4")
+    environment = server_environment(home) | {"FEED": "simulated"} | variables
+    for command in (["migrate", "--verbosity", "0"], ["liquidations_table", "--create"]):
+        subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
+
+
+@pytest.fixture
+def thawed(private_mariadb: PrivateMariaDB) -> Iterator[PrivateMariaDB]:
+    """It goes on afterwards, whatever becomes of the test."""
+    yield private_mariadb
+    private_mariadb.resume()
+
+
+@server_only("a private database server is frozen")
+@pytest.mark.django_db
+def test_while_the_database_is_frozen_orders_go_on_without_numbers_and_come_again_with_them(
+    tmp_path: Path,
+    exchange: dict[str, str],
+    thawed: PrivateMariaDB,
+    private_redis: PrivateRedis,
+    query: Callable[[str], Any],
+) -> None:
+    variables = {"DATABASE_URL": thawed.url("collected"), "REDIS_URL": private_redis.url(), **exchange}
+    database_made(tmp_path, query, variables)
+    with (
+        live.serving("asgi", tmp_path, FEED="simulated", **variables) as server,
+        collecting(tmp_path, **variables) as collector,
+        client(server, "/liquidations") as socket,
+    ):
+        assert socket.next("liquidation_order")["sequence"] is not None
+        thawed.pause()
+        early: list[str] = []
+        # What was committed before may still come.
+        while len(early) < 20:
+            order = socket.next("liquidation_order")
+            early += [seen(order)] if order["sequence"] is None else []
+        folder = tmp_path / "spool" / "collector"
+        assert sum(path.stat().st_size for path in folder.glob("*.spool")) > 0
+        thawed.resume()
+        numbered: list[str] = []
+        while not set(early) <= set(numbered):
+            order = socket.next("liquidation_order")
+            numbered += [seen(order)] if order["sequence"] is not None else []
+        assert len(numbered) == len(set(numbered))
+        assert collector.stop() == 0
+    assert query("SELECT MAX(sequence) - COUNT(*) FROM {db}.stream_outbox") == 0
+    assert query("SELECT COUNT(*) - (SELECT COUNT(*) FROM {db}.stream_outbox) FROM {db}.binance_liqs") == 0
+
+
+def seen(frame: dict[str, Any]) -> str:
+    """What a client tells orders apart by."""
+    data = frame["data"]
+    return " ".join(str(data[key]) for key in ("symbol", "side", "timestamp", "quantity", "avgPrice"))
+
+
 @server_only("a private database server is killed")
 def test_nothing_is_lost_when_database_and_collector_are_killed_in_turn(
     tmp_path: Path, exchange: dict[str, str], private_mariadb: PrivateMariaDB, query: Callable[[str], Any]
 ) -> None:
     variables = {"DATABASE_URL": private_mariadb.url("collected"), **exchange}
-    query("CREATE DATABASE {db}")
-    environment = server_environment(tmp_path) | {"FEED": "simulated"} | variables
-    for command in (["migrate", "--verbosity", "0"], ["liquidations_table", "--create"]):
-        subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
+    database_made(tmp_path, query, variables)
     orders = "SELECT COUNT(*) FROM {db}.binance_liqs"
     folder = tmp_path / "spool" / "collector"
     with collecting(tmp_path, **variables) as collector:

@@ -21,6 +21,7 @@ from streams.collecting.collector import Collector, CollectorRuns, Options
 from streams.gaps import gaps
 from streams.models import CollectorStatus, OutboxOrder, StreamCoverage
 from streams.outbox import clock_ms
+from streams.simulator.rules import Limits
 from streams.types import LIQUIDATIONS_GROUP, LiveOrder, live_orders_decode
 from tests.streams.simulator.running import SECONDS, Running, running, until
 
@@ -211,6 +212,22 @@ def test_two_collectors_store_every_order_once(setting: Any) -> None:
     assert list(OutboxOrder.objects.order_by("sequence").values_list("sequence", flat=True)) == list(range(1, 101))
 
 
+def test_a_connection_whose_subscription_is_refused_covers_nothing_and_is_tried_again(setting: Any) -> None:
+    async def scenario() -> None:
+        async with running(limits=Limits(streams=0)) as exchange:
+            setting(exchange)
+            async with collecting() as collector:
+                await until(lambda: collector.follower.failures > 1)
+                assert not collector.follower.is_connected
+                assert (collector.follower.fault or "").endswith(
+                    "refused SUBSCRIBE: Invalid request: cannot have more than 0 streams (code 2)"
+                )
+                assert (collector.follower.connections, collector.state.undecodable) == (0, 0)
+
+    asyncio.run(scenario())
+    assert StreamCoverage.objects.count() == 0
+
+
 def test_a_second_collector_of_the_same_name_is_refused(setting: Any) -> None:
     async def scenario() -> None:
         async with running() as exchange:
@@ -248,7 +265,7 @@ def test_no_key_is_sent_to_the_exchange(setting: Any) -> None:
             async with collecting() as collector:
                 await connected(collector)
                 (told,) = (await exchange.get("/control/connections")).json()
-                assert told["url"] == "/market/stream?streams=!forceOrder@arr"
+                assert told["url"] == "/market/stream"
 
     asyncio.run(scenario())
 

@@ -15,8 +15,11 @@ import pytest
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 from websockets.sync.client import ClientConnection, connect
 
+from tests.backend import sqlite_only
 from tests.streams.simulator.running import SECONDS, START_MS
 from tools.environment import clean_environment
+
+pytestmark = sqlite_only("the exchange uses no database")
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -7,7 +7,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
 from streams.simulator.control import COMMANDS, GARBAGE
+from tests.backend import sqlite_only
 from tests.streams.simulator.running import START_MS, Running, asked, orders, received, running, until
+
+pytestmark = sqlite_only("the exchange uses no database")
 
 ALL = "!forceOrder@arr"
 

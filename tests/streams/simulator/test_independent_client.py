@@ -9,7 +9,10 @@ from binance.ws.reconnecting_websocket import ReconnectingWebsocket
 
 from streams.simulator.contracts import contracts_list
 from streams.simulator.market import Market, MarketOptions
+from tests.backend import sqlite_only
 from tests.streams.simulator.running import SECONDS, START_MS, running
+
+pytestmark = sqlite_only("the exchange uses no database")
 
 OPTIONS = MarketOptions(trades_per_s=100, orders_per_s=30)
 

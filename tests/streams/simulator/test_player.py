@@ -10,7 +10,10 @@ from streams.simulator.contracts import contracts_list
 from streams.simulator.kinds import Event
 from streams.simulator.market import Market, MarketOptions
 from streams.simulator.player import Clock, play
+from tests.backend import sqlite_only
 from tests.streams.simulator.running import START_MS, orders
+
+pytestmark = sqlite_only("the exchange uses no database")
 
 
 class Seconds:

@@ -16,7 +16,10 @@ from liquidations.importing.outcomes import SourceUnusable
 from streams.raw_frames import RawFrame, raw_frame_line
 from streams.simulator.kinds import Event
 from streams.simulator.replay import MAX_GAP_MS, Recording, unix_ms, without_gaps
+from tests.backend import sqlite_only
 from tests.streams.simulator.running import START_MS, orders
+
+pytestmark = sqlite_only("the exchange uses no database")
 
 FRAMES = [
     '{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":5,"s":"BTCUSDT","p":"84000.10","q":"0.001"}}',

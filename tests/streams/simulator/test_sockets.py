@@ -9,7 +9,10 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, Inv
 from streams.simulator import exchange as exchange_module
 from streams.simulator.kinds import force_order_event
 from streams.simulator.rules import Limits
+from tests.backend import sqlite_only
 from tests.streams.simulator.running import START_MS, Running, asked, order, orders, received, running, until
+
+pytestmark = sqlite_only("the exchange uses no database")
 
 ALL = "!forceOrder@arr"
 
