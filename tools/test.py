@@ -1,4 +1,4 @@
-"""Runs the tests: once on SQLite, once on MariaDB or MySQL with Redis.
+"""Runs the tests: once on SQLite, once on MariaDB or MySQL with Redis, both at the same time.
 
     python -m tools.test [--backend all|sqlite|mysql] [--soak] [--coverage] [-- pytest's own arguments]
 
@@ -13,9 +13,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from tools.backends import NoBackend, mysql_backend, redis_backend
 from tools.environment import clean_environment
@@ -25,6 +26,7 @@ from tools.servers import ServerFailed, ServerMissing
 ROOT = Path(__file__).resolve().parents[1]
 # pytest puts the tests' fixtures away after one SIGINT; whoever does not end then is killed.
 PATIENCE_SECONDS = 30
+SHOWN_EVERY_SECONDS = 0.5
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -64,10 +66,11 @@ def run_backends(options: argparse.Namespace) -> int:
                 "DATABASE_URL": stack.enter_context(mysql_backend(os.environ)),
                 "REDIS_URL": stack.enter_context(redis_backend(os.environ)),
                 "SECRET_KEY": secrets.token_urlsafe(50),
+                "JWT_SECRET": secrets.token_urlsafe(50),
             }
         if options.coverage:
             subprocess.run([sys.executable, "-m", "coverage", "erase"], cwd=ROOT, check=True)
-        codes = {name: run_pytest(name, environment, options) for name, environment in runs.items()}
+        codes = run_pytests(runs, Path(home), options)
     if options.coverage:
         report_coverage()
     for name, code in codes.items():
@@ -77,9 +80,29 @@ def run_backends(options: argparse.Namespace) -> int:
     return next((code for code in codes.values() if code), 0)
 
 
-def run_pytest(name: str, environment: dict[str, str], options: argparse.Namespace) -> int:
-    """Run pytest with its output left alone; returns its exit status."""
-    print(f"\nliqui: tests on {name}", flush=True)
+def run_pytests(runs: Mapping[str, dict[str, str]], home: Path, options: argparse.Namespace) -> dict[str, int]:
+    """Run pytest on all backends at once, which halves the time on two cores; the exit status of each.
+
+    The first one's output is left alone; what the next one has said meanwhile follows when that has ended.
+    """
+    codes: dict[str, int] = {}
+    with contextlib.ExitStack() as stack:
+        begun = []
+        for name, environment in runs.items():
+            output = None if not begun else stack.enter_context(open(home / f"{len(begun)}.log", "w+b"))
+            process = stack.enter_context(pytest_running(environment, options, output))
+            begun.append((name, process, output))
+        for name, process, output in begun:
+            print(f"\nliqui: tests on {name}", flush=True)
+            codes[name] = process.wait() if output is None else followed(process, output)
+    return codes
+
+
+@contextlib.contextmanager
+def pytest_running(
+    environment: dict[str, str], options: argparse.Namespace, output: BinaryIO | None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """pytest, with its output left alone or written to ``output``; ended in good order when we are."""
     Path(environment["LIQUI_HOME"]).mkdir()
     if options.soak:
         environment |= {"LIQUI_SOAK": "1"}
@@ -88,14 +111,28 @@ def run_pytest(name: str, environment: dict[str, str], options: argparse.Namespa
         [*python, *(["-m", "soak or slow"] if options.soak else []), *options.pytest],
         cwd=ROOT,
         env=environment,
+        stdout=output,
+        stderr=output,
         # A shell's background jobs ignore SIGINT and hand that on; pytest must hear ours.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
-        return process.wait()
+        yield process
     except BaseException as error:
         end(process, told=isinstance(error, KeyboardInterrupt))
         raise
+
+
+def followed(process: subprocess.Popen[bytes], output: BinaryIO) -> int:
+    """Show what the process has written, and writes, to ``output`` until it ends; its exit status."""
+    with open(output.name, "rb") as written:
+        while True:
+            code = process.poll()
+            sys.stdout.buffer.write(written.read())
+            sys.stdout.buffer.flush()
+            if code is not None:
+                return code
+            time.sleep(SHOWN_EVERY_SECONDS)
 
 
 def end(process: subprocess.Popen[bytes], *, told: bool) -> None:

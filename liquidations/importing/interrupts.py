@@ -1,4 +1,4 @@
-"""Ctrl-C while a batch is being stored."""
+"""Ctrl-C during an import: never lost, and never between storing and counting."""
 
 import signal
 import threading
@@ -7,24 +7,37 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-@contextmanager
-def interrupt_deferred() -> Iterator[None]:
-    """A first Ctrl-C takes effect at the end, a second one at once: what is stored by then has also been counted."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    is_interrupted = False
+class Interrupts:
+    """The first Ctrl-C takes effect at once, or at the end of what is `deferred`; a second one at once in any case."""
 
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal is_interrupted
-        if is_interrupted:
+    def __init__(self) -> None:
+        self.is_asked = self.is_deferred = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Be the handler of the signal meanwhile. Only the main thread can be; elsewhere nobody interrupts."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self.note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        is_first, self.is_asked = not self.is_asked, True
+        if not (is_first and self.is_deferred):
             raise KeyboardInterrupt
-        is_interrupted = True
 
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if is_interrupted:
-        raise KeyboardInterrupt
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """What is stored by the end of this has also been counted."""
+        self.is_deferred = True
+        try:
+            yield
+        finally:
+            self.is_deferred = False
+        # Also one that was raised before and went nowhere: in a finalizer, Python drops every exception.
+        if self.is_asked:
+            raise KeyboardInterrupt

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from liquidations.importing.formats import ReadOptions, records_of
-from liquidations.importing.interrupts import interrupt_deferred
+from liquidations.importing.interrupts import Interrupts
 from liquidations.importing.outcomes import Record, Records, Rejected, Skipped, SourceUnusable
 from liquidations.importing.progress import Progress, Silence
 from liquidations.importing.sources import Source, SourceFile
@@ -59,6 +59,7 @@ class Importer:
         self.progress = progress or Silence()
         self.batch_rows = batch_rows
         self.summary = ImportSummary()
+        self.interrupts = Interrupts()
 
     def take_files(self, files: Iterable[SourceFile], options: ReadOptions, format_name: str | None = None) -> None:
         """Import every file. A bad one is named in the summary, and what it gave before its fault stays."""
@@ -96,7 +97,7 @@ class Importer:
         """Write the orders of a batch, then count all of it: an error of the writer leaves the summary true."""
         orders = [record for record in batch if type(record.outcome) is ForcedOrder]
         if orders:
-            with interrupt_deferred():
+            with self.interrupts.deferred():
                 self.count_written(label, orders, self.write([record.outcome for record in orders]))  # type: ignore[misc]
         for record in batch:
             if isinstance(record.outcome, Rejected):
