@@ -31,6 +31,8 @@ MIXED = 20_000  # different draws for wrk to go through
 # The service without a cache is at its limit with the first of these that gets nearly as much as any of them.
 UNCACHED_CLIENTS = (2, 4, 8, 16, 32)
 NEARLY = 0.95
+# Counts every request and refuses none.
+COUNTED = {"RATE_LIMIT_PER_MINUTE": "1000000"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,10 @@ def hot(place: Place, effort: Effort) -> Iterator[Figure]:
             goal = 10_000 if path == place.hours_of(DAYS) else None
             yield of_load(f"{name}, {size}, cached", warmed(root, path, effort.seconds), goal)
             yield of_load(f"{name}, cached, gzipped", warmed(root, path, effort.seconds, GZIP))
+    with place.serving(COUNTED) as root:
+        yield of_load(
+            f"hours of {DAYS} days, cached, with a rate limit", warmed(root, place.hours_of(DAYS), effort.seconds)
+        )
     with place.serving(WITHOUT_CACHE) as root:
         for name, path in paths.items():
             yield of_load(f"{name}, without cache", warmed(root, path, effort.seconds))

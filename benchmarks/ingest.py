@@ -68,7 +68,11 @@ def store_rates() -> dict[int, float]:
 
 def stored_by_process(home: Path, **variables: str) -> dict[int, float]:
     environment = clean_environment(os.environ, str(home)) | {"FEED": "simulated", "LOG_LEVEL": "ERROR"} | variables
-    environment |= {"DJANGO_SETTINGS_MODULE": "liqui.settings", "SECRET_KEY": "for measuring"}
+    environment |= {
+        "DJANGO_SETTINGS_MODULE": "liqui.settings",
+        "SECRET_KEY": "for measuring",
+        "JWT_SECRET": "for measuring " * 3,
+    }
     command = [sys.executable, "-m", "benchmarks.ingest", "--store"]
     answer = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
     return {int(batch): float(rate) for batch, rate in (line.split() for line in answer.splitlines())}

@@ -34,6 +34,7 @@ def environment(home: Path, database_url: str) -> dict[str, str]:
         "FEED": "none",
         "LOG_LEVEL": "WARNING",
         "SECRET_KEY": secrets.token_urlsafe(50),
+        "JWT_SECRET": secrets.token_urlsafe(50),
     }
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from django.conf import settings
+
 from api.encoding import accepts_gzip
 from cachemgmt.caching import now_ms
 from cachemgmt.types import Entry, Served
@@ -68,7 +70,9 @@ def cache_headers(served: Served) -> list[tuple[str, str]]:
         return [*headers, ("Cache-Control", "no-cache"), ("Warning", warning)]
     # Relative to the moment at which the answer was made, as Age is (RFC 9111, 4.2.3).
     left = min(max(entry.fresh_until_ms - now, 0) // 1000, CLIENT_SECONDS)
-    return [*headers, ("Cache-Control", f"public, max-age={age + left}")]
+    # What not everybody may read is not for proxies to keep, which would hand it to everybody.
+    whose = "private" if settings.READ_ACCESS == "closed" else "public"
+    return [*headers, ("Cache-Control", f"{whose}, max-age={age + left}")]
 
 
 def matches(if_none_match: str, etag: str) -> bool:

@@ -40,7 +40,7 @@ def fetch(key: Key, make: Make) -> Served:
     but still shows the data as they are is served while one caller makes it anew. Raises what ``make`` raises.
     """
     if not settings.CACHE_ENABLED:
-        return Served(entry_of(replace(make(), ttl_s=0), Begun(0, 0, 0, None), 0.0), "bypass")
+        return Served(entry_of(key, replace(make(), ttl_s=0), Begun(0, 0, 0, None), 0.0), "bypass")
     arrival = reading = store().read(key)
     while True:
         if served := served_at_once(key, reading):
@@ -120,7 +120,7 @@ def make_and_keep(key: Key, begun: Begun, last: Entry | None, make: Make) -> Ser
             return served
         raise
     outage.ends()
-    entry = entry_of(made, begun, (time.perf_counter() - started) * 1000)
+    entry = entry_of(key, made, begun, (time.perf_counter() - started) * 1000)
     if made.ttl_s <= 0 or len(entry.body) > LARGEST_BODY:
         store().release(key, begun)
         return Served(entry, "bypass")
@@ -130,7 +130,7 @@ def make_and_keep(key: Key, begun: Begun, last: Entry | None, make: Make) -> Ser
     return Served(entry, "miss")
 
 
-def entry_of(made: Made, begun: Begun, cost_ms: float) -> Entry:
+def entry_of(key: Key, made: Made, begun: Begun, cost_ms: float) -> Entry:
     # What is not kept is compressed on its way out, for clients that accept it.
     is_gzipped = len(made.body) >= GZIP_FROM_BYTES and made.ttl_s > 0
     now = now_ms()
@@ -145,6 +145,10 @@ def entry_of(made: Made, begun: Begun, cost_ms: float) -> Entry:
         cost_ms=round(cost_ms, 3),
         size=len(made.body),
         is_gzipped=is_gzipped,
+        scope=key.scope,
+        first_ms=key.first_ms,
+        last_ms=key.last_ms,
+        query=key.query,
         # Once, here, and not for each client; mtime 0, so that equal bodies give equal bytes.
         body=gzip.compress(made.body, GZIP_LEVEL, mtime=0) if is_gzipped else made.body,
     )

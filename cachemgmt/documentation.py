@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
@@ -16,7 +15,7 @@ from cachemgmt.serializers import (
     WarmingStartedShape,
 )
 
-WHO = "For staff who have signed in at `/admin/`, and for programs that send `X-Liqui-Token`."
+WHO = "For operators: signed in, with a key of scope `operate`, or with `X-Liqui-Token`."
 AGAIN = "Repeated within a second it is one call, and answers the same."
 NAMESPACE_EXAMPLE = {
     "hits": 5120,
@@ -58,14 +57,6 @@ STATS_EXAMPLE = {
 }
 
 
-class TokenScheme(OpenApiAuthenticationExtension):
-    target_class = "cachemgmt.authentication.TokenAuthentication"
-    name = "token"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "apiKey", "in": "header", "name": "X-Liqui-Token"}
-
-
 def answers(shape: type[serializers.Serializer[Any]], description: str, example: dict[str, Any]) -> dict[int, Any]:
     return {
         200: OpenApiResponse(
@@ -73,11 +64,10 @@ def answers(shape: type[serializers.Serializer[Any]], description: str, example:
             description=description,
             examples=[OpenApiExample("Success", value=example, response_only=True)],
         ),
-        401: error("Neither a token nor a session.", "Authentication credentials were not provided."),
+        401: error("No credentials, or wrong ones.", "Authentication credentials were not provided.", "Wrong token"),
         403: error(
-            "The token is wrong, the user is not staff, or the session's CSRF token is missing.",
-            "Wrong token",
-            "You do not have permission to perform this action.",
+            "The caller is no operator, or the session's CSRF token is missing.",
+            "This needs the role of operator",
             "CSRF Failed: CSRF token missing.",
         ),
     }

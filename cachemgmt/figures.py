@@ -76,6 +76,13 @@ def counted() -> Totals:
     return sums
 
 
+def breakers_open() -> int:
+    """How many of the living processes do without the cache's server."""
+    files = map(str, Path(settings.METRICS_DIR).glob("gauge_livesum_*.db"))
+    families = MultiProcessCollector.merge(files, accumulate=True)
+    return int(sum(s.value for family in families for s in family.samples if s.name == "liqui_cache_breaker_open"))
+
+
 def contents() -> tuple[dict[str, Figures], bool]:
     """What is kept of each namespace: answers, bytes, mean seconds until removal; and whether that is all there is."""
     kept: dict[str, list[EntryInfo]] = {name: [] for name in namespaces}

@@ -1,7 +1,7 @@
 """Hits without a view: from the raw request to the kept answer, when this very query has been validated before."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from cachemgmt import figures
@@ -14,16 +14,16 @@ from cachemgmt.types import Key, Served
 MAX_REMEMBERED = 10_000
 MAX_QUERY_CHARACTERS = 1024
 
-Environ = Mapping[str, Any]  # CGI's variables, as WSGI and Django's `META` have them
-Gate = Callable[[Environ], bool]
+Environ = MutableMapping[str, Any]  # CGI's variables, as WSGI and Django's `META` have them; gates may add to them
+Gate = Callable[[Environ], list[tuple[str, str]] | None]
 
 # (path, raw query) → the key that validation has led to. Nothing else leads from a raw query to an answer, so what was
 # never validated is never served from the cache.
 remembered: dict[tuple[str, str], Key] = {}
 remembering = threading.Lock()
 
-# Who may have an answer, and how many. A gate that says no sends the request to its view, where the refusal is made;
-# it is asked when there is an answer to give, so that what it counts is counted once.
+# Who may have an answer, and how many: a gate adds headers to it, or says None. Then the request goes on to its view,
+# where the refusal is made. Gates are asked when there is an answer to give, so that what they count is counted once.
 gates: list[Gate] = []
 
 
@@ -48,10 +48,16 @@ def hit(environ: Environ) -> Answer | None:
     entry = reading.entry
     if entry is None or now_ms() >= entry.fresh_until_ms or not reading.is_valid(key):
         return None
-    if not all(gate(environ) for gate in gates):
-        return None
+    added: list[tuple[str, str]] = []
+    for gate in gates:
+        headers = gate(environ)
+        if headers is None:
+            return None
+        added += headers
     served = Served(entry, "hit")
     figures.count(key.namespace, served)
     if entry.status == 200:
         popularity.count(environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
-    return answer(served, environ)
+    found = answer(served, environ)
+    found.headers.extend(added)
+    return found

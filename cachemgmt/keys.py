@@ -6,9 +6,11 @@ so a symbol such as ``*`` is data; a part beyond `PART_CHARACTERS` is replaced b
 
 import hashlib
 import re
-from urllib.parse import quote
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
 
 PART_CHARACTERS = 80
+QUERY_CHARACTERS = 1000
 # Redis' globs: * ? [ ] ^ - within brackets, and the backslash.
 GLOB = re.compile(r"([*?\[\]\\])")
 
@@ -24,6 +26,11 @@ def part_text(part: str) -> str:
     if len(escaped) <= PART_CHARACTERS:
         return escaped
     return "~" + hashlib.sha256(part.encode(errors="surrogatepass")).hexdigest()
+
+
+def query_text(parameters: Mapping[str, object]) -> str:
+    """The query as a client would send it; cut off where it is of no use to people any more."""
+    return urlencode(parameters, errors="surrogatepass")[:QUERY_CHARACTERS]
 
 
 def glob_escape(text: str) -> str:

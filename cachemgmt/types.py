@@ -21,6 +21,7 @@ class Key:
     scope: str
     first_ms: int = ALWAYS[0]
     last_ms: int = ALWAYS[1]
+    query: str = ""  # that leads here, for operators to read; others may, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,11 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     cost_ms: float  # that making it took
     size: int  # bytes of the plain body
     is_gzipped: bool
-    body: bytes
+    scope: str  # this and the next three are the key's, so that an answer can be judged by itself
+    first_ms: int
+    last_ms: int
+    query: str
+    body: bytes  # the last, so that the rest can be read without it
 
     @property
     def ttl_ms(self) -> int:

@@ -1,17 +1,16 @@
 """The five management endpoints, in the words of the contract. They never fail because the cache does."""
 
-from typing import Any
-
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
-from rest_framework.authentication import SessionAuthentication
 from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.audit import record
+from accounts.callers import caller_of
+from accounts.permissions import Operates
 from cachemgmt import documentation
-from cachemgmt.authentication import IsOperator, TokenAuthentication
 from cachemgmt.operations import answers_clear, cache_stats, once_a_second, symbol_invalidate, symbols_invalidate
 from cachemgmt.serializers import ClearParameters
 from cachemgmt.warming import warm_in_background
@@ -19,16 +18,9 @@ from cachemgmt.warming import warm_in_background
 
 @method_decorator(never_cache, name="dispatch")
 class OperatorView(APIView):
-    authentication_classes = [TokenAuthentication, SessionAuthentication]
-    permission_classes = [IsOperator]
+    permission_classes = [Operates]
     # No body means anything here, but a form may carry the CSRF token in one.
     parser_classes = [FormParser, MultiPartParser, JSONParser]
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        # 405 before 401: a wrong method is wrong whoever asks.
-        if str(request.method).lower() not in self.http_method_names:
-            self.http_method_not_allowed(request)
-        super().initial(request, *args, **kwargs)
 
 
 class StatsView(OperatorView):
@@ -48,6 +40,7 @@ class ClearView(OperatorView):
     def post(self, request: Request) -> Response:
         pattern = ClearParameters.read(request)["pattern"]
         deleted = once_a_second("clear", pattern, lambda: answers_clear(pattern))
+        record(caller_of(request), "cache.clear", pattern, amount=deleted)
         message = f"Successfully cleared {deleted} cache entries"
         return Response({"deleted_keys": deleted, "pattern": pattern, "message": message})
 
@@ -58,6 +51,7 @@ class InvalidateSymbolView(OperatorView):
     @documentation.invalidate_symbol
     def post(self, request: Request, symbol: str) -> Response:
         deleted = once_a_second("invalidate", symbol, lambda: symbol_invalidate(symbol))
+        record(caller_of(request), "cache.invalidate", symbol, amount=deleted)
         message = f"Successfully invalidated {deleted} cache entries for symbol {symbol}"
         return Response({"deleted_keys": deleted, "symbol": symbol, "message": message})
 
@@ -68,6 +62,7 @@ class InvalidateSymbolsView(OperatorView):
     @documentation.invalidate_symbols
     def post(self, request: Request) -> Response:
         success = once_a_second("invalidate-symbols", "", symbols_invalidate)
+        record(caller_of(request), "cache.invalidate-symbols", outcome="done" if success else "failed")
         message = "Symbols cache invalidated successfully" if success else "Failed to invalidate symbols cache"
         return Response({"success": success, "message": message})
 
@@ -79,4 +74,5 @@ class WarmView(OperatorView):
     def post(self, request: Request) -> Response:
         # Of runs that are asked for at once, one begins.
         warm_in_background()
+        record(caller_of(request), "cache.warm")
         return Response({"message": "Cache warming started in background", "status": "initiated"})

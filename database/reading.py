@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import Error, connection
 
+from database import slow
 from database.errors import QueryTimeout, classify
 from database.watchdog import watching
 
@@ -25,7 +26,8 @@ class Reader:
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """All rows of one SELECT."""
-        remaining = max(self.deadline - time.monotonic(), 0.001)
+        began, is_ended = time.monotonic(), False
+        remaining = max(self.deadline - began, 0.001)
         try:
             with connection.cursor() as cursor:
                 # Here and not when the snapshot opens: the cursor is what connects.
@@ -33,11 +35,12 @@ class Reader:
                 cursor.execute(with_time_limit(sql, remaining), params)
                 return list(cursor.fetchall())
         except Error as error:
-            if classify(error) == "timeout":
+            if is_ended := classify(error) == "timeout":
                 raise QueryTimeout(self.seconds) from error
             raise
         finally:
             limit_sqlite(None)
+            slow.note(sql, params, time.monotonic() - began, is_ended=is_ended)
 
     def value(self, sql: str, params: Sequence[Any] = ()) -> Any:
         """The first column of the only row."""

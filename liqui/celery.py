@@ -17,20 +17,28 @@ app.autodiscover_tasks()
 
 
 def periodic(task: str, every_s: int) -> dict[str, Any]:
-    # Expires: what piled up while no worker ran would only do the same work again and again.
-    return {"task": task, "schedule": every_s, "options": {"expires": every_s}}
+    return {"task": task, "schedule": every_s}
 
 
 app.conf.beat_schedule = {
     "build-bars": periodic("liquidations.build_bars", 60),
     "warm-cache": periodic("cachemgmt.warm", 300),
     "count-cache": periodic("cachemgmt.count", 60),
+    "sample-figures": periodic("console.sample", 30),
+    "remove-expired": periodic("accounts.remove_expired", 3600),
+    "remove-uploads": periodic("console.remove_uploads", 3600),
 }
+OF_COLLECTED_FEEDS = {
+    "prune-outbox": periodic("streams.prune_outbox", 3600),
+    "sync-instruments": periodic("marketdata.sync_instruments", 86_400),
+}
+OF_SAMPLE = {"sample-fill": periodic("liquidations.sample_fill", 60)}
 if settings.LIQUI_FEED in COLLECTED_FEEDS:
-    app.conf.beat_schedule["prune-outbox"] = periodic("streams.prune_outbox", 3600)
-    app.conf.beat_schedule["sync-instruments"] = periodic("marketdata.sync_instruments", 86_400)
+    app.conf.beat_schedule |= OF_COLLECTED_FEEDS
 if settings.LIQUI_FEED == "sample":
-    app.conf.beat_schedule["sample-fill"] = periodic("liquidations.sample_fill", 60)
+    app.conf.beat_schedule |= OF_SAMPLE
+# Their rows may be in the database: see `liqui.beat`.
+app.conf.beat_entries_of_other_feeds = (OF_COLLECTED_FEEDS | OF_SAMPLE).keys() - app.conf.beat_schedule.keys()
 
 
 @setup_logging.connect
@@ -52,6 +60,8 @@ def announce(**kwargs: Any) -> None:
 
 
 @worker_ready.connect
-def warm_at_start(**kwargs: Any) -> None:
-    """Whoever restarts everything finds the cache warm. Of several workers' tasks one does the work."""
+def begin_at_once(**kwargs: Any) -> None:
+    """Whoever restarts everything finds the cache warm, and a sign of life in the console before beat's first one."""
+    # Of several workers' tasks one does the work.
     app.send_task("cachemgmt.warm", expires=300)
+    app.send_task("console.sample", expires=30)

@@ -100,8 +100,7 @@ def migrate() -> None:
     if not plan:
         return
     call_command("migrate", interactive=False, verbosity=0)
-    for migration, _ in plan:
-        logger.info(f"migration applied: {migration}")
+    logger.info(f"{len(plan)} migrations applied", apps=sorted({migration.app_label for migration, _ in plan}))
 
 
 def prepare_table() -> None:

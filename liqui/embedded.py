@@ -62,7 +62,7 @@ class EmbeddedCelery:
 
     def run_beat(self) -> None:
         # It sleeps this long (seconds) before it looks whether it should stop.
-        self.beat = beat.Service(app, max_interval=1)
+        self.beat = beat.Service(app, max_interval=1, scheduler_cls=app.conf.beat_scheduler)
         if not self.stopping.is_set():
             self.beat.start(embedded_process=False)
 

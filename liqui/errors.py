@@ -1,5 +1,6 @@
 """Every error answer of the project: which status an exception has, and how it looks in which namespace."""
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -18,6 +19,7 @@ from rest_framework.response import Response
 
 from api.errors import UnprocessableParameters
 from api.rendering import ENCODER
+from console import errors as pages
 from database.errors import Kind, QueryTimeout, classify
 
 logger = structlog.get_logger(__name__)
@@ -115,14 +117,20 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if pages.is_console(request):
+        return pages.forbidden(request, exception)
     return error_response(request, 403, "Forbidden")
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if pages.is_console(request):
+        return pages.missing(request, exception)
     return error_response(request, 404, "Not Found")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    if pages.is_console(request):
+        return pages.broken(request, sys.exception())
     return error_response(request, 500, "Internal server error")
 
 

@@ -13,9 +13,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.permissions import Public
 from cachemgmt.stores import store
 from database.errors import QueryTimeout
 from liqui import __version__
+from liqui.limits import limits_health
 from liquidations.table import table_problem
 from streams.health import Summary, clock_ms, collectors_summary
 
@@ -30,6 +32,7 @@ EXAMPLE = {
     "components": {
         "database": {"status": "healthy", "message": "Database connection successful"},
         "redis": {"status": "healthy", "message": "Redis connection successful", "hit_rate": 66.67},
+        "limits": {"status": "healthy", "message": "100 requests a minute, 100 at once, counted in Redis redis:6379"},
         "feed": {"status": "healthy", "message": "live data: 1 of 1 connected, last message 0.4 s ago"},
         "collector": {
             "status": "healthy",
@@ -89,6 +92,7 @@ def health_answer(description: str, example: dict[str, Any]) -> OpenApiResponse:
 
 
 class HealthView(APIView):
+    permission_classes = [Public]
     http_method_names = ["get"]
 
     @extend_schema(
@@ -104,7 +108,9 @@ class HealthView(APIView):
     def get(self, request: Request) -> Response:
         database = database_health()
         status = database["status"]
-        components = {"database": database, "redis": redis_health(), **live_health(is_readable=status == "healthy")}
+        redis = redis_health()
+        live = live_health(is_readable=status == "healthy")
+        components = {"database": database, "redis": redis, "limits": limits_health(redis), **live}
         body = {
             "status": status,
             "timestamp": datetime.now(UTC).isoformat(),

@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 
 from cachemgmt.answers import COMMON_HEADERS, Answer
 from cachemgmt.hits import Environ, hit
-from cachemgmt.responses import http_response
+from cachemgmt.responses import JSON, http_response
 from liqui.metrics import hit_figures
 from liqui.request_log import request_id_for
 
@@ -32,6 +32,7 @@ HEADER_MIDDLEWARE = (
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "liqui.content_security.ContentSecurityMiddleware",
 )
 # In the environ of requests that are no hits: asking once more would take as long, and count twice at the gates.
 SEEN = "liqui.hits.seen"
@@ -77,7 +78,7 @@ def common_headers(origin: str, is_secure: bool) -> list[tuple[str, str]]:
     """What every answer carries, and what middleware adds to it: Django's own, asked once, so that it is the same."""
 
     def get_response(request: HttpRequest) -> HttpResponseBase:
-        return HttpResponse(headers=COMMON_HEADERS)
+        return HttpResponse(headers=COMMON_HEADERS, content_type=JSON)
 
     handler: Callable[[HttpRequest], HttpResponseBase] = get_response
     for name in HEADER_MIDDLEWARE:
@@ -106,7 +107,8 @@ class HitMiddleware:
         if SEEN in request.META:
             return self.get_response(request)
         # ASGI's requests have no such variable.
-        found = answer({**request.META, "wsgi.url_scheme": request.scheme})
+        request.META.setdefault("wsgi.url_scheme", request.scheme)
+        found = answer(request.META)
         return self.get_response(request) if found is None else http_response(found)
 
 

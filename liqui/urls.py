@@ -51,6 +51,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("redoc", SpectacularRedocView.as_view(url_name="openapi", template_name="liqui/redoc.html"), name="redoc"),
     path("api/", include("liquidations.urls")),
+    path("api/v1/auth/", include("accounts.urls")),
     path("api/v1/gaps", GapsView.as_view(), name="gaps"),
     path("api/cache/", include("cachemgmt.urls")),
     path("api/v1/", include("liquidations.urls_v1")),

@@ -9,7 +9,7 @@ from django.db import transaction
 from rest_framework.exceptions import NotFound
 
 from cachemgmt.caching import changed
-from cachemgmt.keys import key_text
+from cachemgmt.keys import key_text, query_text
 from cachemgmt.registry import Asked, Namespace, Subject, WarmRequest
 from cachemgmt.stores import store
 from cachemgmt.types import Key
@@ -38,10 +38,14 @@ def buckets_key(asked: Asked) -> Key:
     start_ms, end_ms = asked["start_ms"], asked["end_ms"]
     # Buckets that begin at the start begin at multiples of the timeframe if the start is one.
     is_epoch_anchored = asked["anchor"] == "epoch" and start_ms % timeframe_ms != 0
-    options = ["epoch"] if is_epoch_anchored else []
-    options += [asked[name] for name, default in (("fill", "none"), ("numbers", "float")) if asked[name] != default]
-    text = key_text("liq", symbol, format_timeframe(timeframe_ms), start_ms, end_ms, *options)
-    return Key("liq", text, symbol_scope(symbol), start_ms, end_ms)
+    options = {"anchor": "epoch"} if is_epoch_anchored else {}
+    options |= {
+        name: asked[name] for name, default in (("fill", "none"), ("numbers", "float")) if asked[name] != default
+    }
+    window = {"timeframe": format_timeframe(timeframe_ms), "start_timestamp": start_ms, "end_timestamp": end_ms}
+    text = key_text("liq", symbol, *window.values(), *options.values())
+    query = query_text({"symbol": symbol} | window | options)
+    return Key("liq", text, symbol_scope(symbol), start_ms, end_ms, query)
 
 
 def buckets_make(asked: Asked) -> bytes:
@@ -56,13 +60,18 @@ def buckets_make(asked: Asked) -> bytes:
 
 def orders_key(asked: Asked) -> Key:
     symbol = canonical_symbol(asked["symbol"])
-    options = ["string"] if asked["numbers"] == "string" else []
+    options = {"numbers": "string"} if asked["numbers"] == "string" else {}
     if "limit" in asked:
-        return Key("orders", key_text("orders", symbol, "latest", asked["limit"], *options), symbol_scope(symbol))
-    start_ms, end_ms = asked["start_ms"], asked["end_ms"]
-    page = ["page", asked["page"], "size", asked["page_size"]]
-    text = key_text("orders", symbol, start_ms, end_ms, *page, *options)
-    return Key("orders", text, symbol_scope(symbol), start_ms, end_ms)
+        text = key_text("orders", symbol, "latest", asked["limit"], *options.values())
+        query = query_text({"symbol": symbol, "limit": asked["limit"]} | options)
+        return Key("orders", text, symbol_scope(symbol), query=query)
+    window = {"start_timestamp": asked["start_ms"], "end_timestamp": asked["end_ms"]}
+    page = {"page": asked["page"], "page_size": asked["page_size"]}
+    text = key_text(
+        "orders", symbol, *window.values(), "page", page["page"], "size", page["page_size"], *options.values()
+    )
+    query = query_text({"symbol": symbol} | window | page | options)
+    return Key("orders", text, symbol_scope(symbol), asked["start_ms"], asked["end_ms"], query)
 
 
 def orders_make(asked: Asked) -> bytes:

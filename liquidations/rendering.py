@@ -26,6 +26,11 @@ def decimal_text(value: Number) -> str:
     return decimal_text(format(value if isinstance(value, Decimal) else Decimal(repr(value)), "f"))
 
 
+def csv_cell(text: str) -> str:
+    """The text as spreadsheets take it for one: what begins like a formula gets an apostrophe before it."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def json_number(value: Number | None) -> str:
     """As a JSON number that looks like a float, as clients know it: "0.013", "4421.0"; "null" for None."""
     if value is None:

@@ -7,6 +7,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from accounts.permissions import Reads
 from api.errors import ServiceUnavailable
 from api.shapes import error
 from liquidations.documentation import DATABASE_ERRORS
@@ -52,6 +53,7 @@ UNREADABLE = {
 
 
 class LiquidationVolumeView(APIView):
+    permission_classes = [Reads]
     http_method_names = ["get"]
 
     @extend_schema(

@@ -1,18 +1,33 @@
 """Who may open a socket, how many, and how fast it may talk. Counted in each web process."""
 
-import ipaddress
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.auth import get_user
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponse, parse_cookie
 
+from accounts.audit import console_actor
+from accounts.callers import Caller, anonymous
+from accounts.identify import BadCredentials, identify
+from accounts.roles import Role
+from api.addresses import client_address
 from streams.figures import REFUSED
+from streams.reading import read
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
+CREDENTIALS = frozenset({"HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "HTTP_X_LIQUI_TOKEN"})
+
+# By `Caller.bucket`: a key, a user, or an address.
 open_by_client: Counter[str] = Counter()
+
+
+class Refused(Exception):
+    """No socket with these credentials, or without any; the text is for the client."""
 
 
 def headers_of(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
@@ -50,20 +65,49 @@ def place(url: str) -> tuple[str | None, int | None] | None:
         return None
 
 
-def client_address(scope: Mapping[str, Any]) -> str:
-    """The client's address; behind a proxy on this machine the one that the proxy names last."""
+def environ_of(scope: Mapping[str, Any]) -> dict[str, str]:
+    """The handshake in CGI's variables, which credentials and addresses are read from for HTTP too."""
     client = scope.get("client")
-    peer = str(client[0]) if client else ""
-    forwarded = headers_of(scope).get(b"x-forwarded-for", b"").decode("latin-1").rpartition(",")[2].strip()
-    return forwarded if forwarded and is_local(peer) else peer
+    environ = {"REMOTE_ADDR": str(client[0]) if client else ""}
+    for raw_name, value in scope["headers"]:
+        name = f"HTTP_{raw_name.decode('latin-1').upper().replace('-', '_')}"
+        text = value.decode("latin-1")
+        environ[name] = f"{environ[name]},{text}" if name in environ else text
+    return environ
 
 
-def is_local(address: str) -> bool:
+async def admit(scope: Mapping[str, Any], token: str) -> Caller:
+    """Who opens the socket, by its headers or by ``token``. Raises `Refused`."""
+    environ = environ_of(scope)
+    caller = None
     try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        # A Unix socket has none.
-        return not address
+        if token or not CREDENTIALS.isdisjoint(environ):
+            caller = await read(identify, environ, token)
+        elif settings.READ_ACCESS == "closed":
+            caller = await read(signed_in, environ)
+    except BadCredentials as error:
+        raise Refused(str(error)) from None
+    caller = caller or anonymous(client_address(environ))
+    if settings.READ_ACCESS == "closed" and caller.role < Role.USER:
+        raise Refused("Credentials are required")
+    return caller
+
+
+def signed_in(environ: Mapping[str, str]) -> Caller | None:
+    """Who has signed in, by the session's cookie. (Pages of others than ours cannot open sockets: `OriginCheck`.)"""
+    request = HttpRequest()
+    request.META.update(environ)
+    request.COOKIES = parse_cookie(environ.get("HTTP_COOKIE", ""))
+    SessionMiddleware(lambda request: HttpResponse()).process_request(request)
+    request.user = get_user(request)
+    return console_actor(request) if request.user.is_authenticated else None
+
+
+def count(client: str, change: int) -> None:
+    """There is one socket of this client more or less."""
+    open_by_client[client] += change
+    if not open_by_client[client]:
+        del open_by_client[client]
 
 
 class Allowance:

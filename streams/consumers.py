@@ -12,9 +12,11 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import Error as DatabaseError
 
+from accounts.callers import anonymous
+from api.addresses import client_address
 from database.errors import QueryTimeout
 from liquidations.volume import BAD_TIMEFRAME, TIMEFRAMES_MS
-from streams.admission import Allowance, client_address, open_by_client
+from streams.admission import Allowance, Refused, admit, count, environ_of, open_by_client
 from streams.figures import CONNECTIONS, DROPPED, REFUSED
 from streams.filters import NO_FILTER, BadFilter, filter_read
 from streams.hub import PAGE, hub
@@ -41,7 +43,7 @@ from streams.volume_series import VolumeSeries, board, now_ms
 
 logger = structlog.get_logger(__name__)
 
-FATAL, RESTART, TRY_AGAIN_LATER = 4000, 1012, 1013
+FATAL, UNAUTHORIZED, RESTART, TRY_AGAIN_LATER = 4000, 4001, 1012, 1013
 MAX_REASON_BYTES = 123  # of a close frame
 CLOSE_S = 5.0  # a client that reads nothing does not take a close frame either
 FLUSH_S = 0.1
@@ -76,8 +78,8 @@ class Socket(AsyncWebsocketConsumer):
         self.ending: tuple[int, str] | None = None  # code and reason of the close frame that we send
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.client, self.server_send = client_address(scope), send
-        open_by_client[self.client] += 1
+        self.server_send = send
+        self.count_as(anonymous(client_address(environ_of(scope))).bucket)
         sockets.add(self)
         CONNECTIONS.labels(self.feed).inc()
         self.main = asyncio.create_task(super().__call__(scope, receive, send))
@@ -98,9 +100,15 @@ class Socket(AsyncWebsocketConsumer):
             self.release()
             CONNECTIONS.labels(self.feed).dec()
             sockets.discard(self)
-            open_by_client[self.client] -= 1
-            if not open_by_client[self.client]:
-                del open_by_client[self.client]
+            self.count_as("")
+
+    def count_as(self, client: str) -> None:
+        """Count this socket as another client's; "" ends that."""
+        if self.client:
+            count(self.client, -1)
+        self.client = client
+        if client:
+            count(client, 1)
 
     async def connect(self) -> None:
         await self.accept()
@@ -114,10 +122,14 @@ class Socket(AsyncWebsocketConsumer):
 
     async def guarded(self) -> None:
         try:
+            self.count_as((await admit(self.scope, self.query.get("token", ""))).bucket)
             if open_by_client[self.client] > settings.WS_MAX_PER_CLIENT:
                 REFUSED.labels("connections").inc()
-                raise Fatal(f"Too many sockets from one address: {settings.WS_MAX_PER_CLIENT} are allowed")
+                raise Fatal(f"Too many sockets of one client: {settings.WS_MAX_PER_CLIENT} are allowed")
             await self.serve()
+        except Refused as error:
+            REFUSED.labels("credentials").inc()
+            await self.fail(str(error), UNAUTHORIZED)
         except (Fatal, UnknownSymbol, BadFilter) as error:
             await self.fail(str(error))
         except (DatabaseError, QueryTimeout) as error:

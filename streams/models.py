@@ -70,3 +70,19 @@ class CollectorStatus(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} at {self.updated_ms}"
+
+
+class CollectorCommand(models.Model):
+    """What an operator asks of a collector; ``taken_ms`` is null until that collector has seen it."""
+
+    collector = models.CharField(max_length=64)
+    action = models.CharField(max_length=16)  # retry, reconnect
+    actor = models.CharField(max_length=150)
+    asked_ms = models.BigIntegerField(db_index=True)
+    taken_ms = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = "collector_commands"
+
+    def __str__(self) -> str:
+        return f"{self.actor} asks {self.collector} to {self.action}"

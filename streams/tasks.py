@@ -5,6 +5,7 @@ from celery import shared_task
 from django.db import Error
 
 from database.errors import classify
+from streams.commands import commands_prune
 from streams.gaps import coverage_prune
 from streams.outbox import clock_ms, outbox_prune
 
@@ -16,6 +17,7 @@ def prune_outbox() -> None:
     """Forget live orders that are too old to resume from, and the oldest of the gap ledger; beat asks for it hourly."""
     try:
         pruned, connections = outbox_prune(clock_ms()), coverage_prune(clock_ms())
+        commands_prune(clock_ms())
     except Error as error:
         if classify(error) not in ("gone", "busy", "schema"):
             raise

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.permissions import Reads
 from api.errors import BadRequest
 from api.parameters import IntegerParameter, QueryParameters, StringParameter
 from api.shapes import Shape, error
@@ -77,6 +78,7 @@ class GapsShape(Shape):
 
 
 class GapsView(APIView):
+    permission_classes = [Reads]
     http_method_names = ["get"]
 
     @extend_schema(

@@ -11,12 +11,14 @@ from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
+from accounts.believed import forget
 from cachemgmt import caching, hits
 from cachemgmt.stores import store
 from liquidations.caching import announced
 from liquidations.services import orders_write
 from liquidations.table import table_create, table_profile_reset
 from liquidations.types import ForcedOrder, WriteResult
+from streams import instruments
 from tests.live import wait_for_news
 
 pytest_plugins = ["tests.plugin_live", "tests.plugin_servers"]
@@ -34,14 +36,16 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 
 @pytest.fixture(autouse=True)
-def forgotten_table() -> None:
-    """What one test knew of the table is not true in the next."""
+def forgotten_tables() -> None:
+    """What one test knew of the tables is not true in the next."""
     table_profile_reset()
+    instruments.known = {}
 
 
 @pytest.fixture(autouse=True)
 def forgotten_answers() -> None:
     """Neither are the answers that were kept in it: here, and in servers that share our Redis or our database."""
+    forget()
     hits.remembered.clear()
     caching.outage.ends()
     caching.flights.forget_all()

@@ -150,6 +150,7 @@ def server_environment(home: Path) -> dict[str, str]:
         "FEED": "none",
         "CACHE_KEY_PREFIX": settings.CACHE_KEY_PREFIX,
         "SECRET_KEY": secrets.token_urlsafe(50),
+        "JWT_SECRET": secrets.token_urlsafe(50),
         **({"REDIS_URL": redis_url, "CELERY_BROKER_URL": "filesystem://localhost"} if redis_url else {}),
     }
 

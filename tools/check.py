@@ -58,6 +58,7 @@ def deployed() -> dict[str, str]:
         "HTTPS_ONLY": "1",
         "REDIS_URL": "redis://redis.example.org:6379/0",
         "SECRET_KEY": secrets.token_urlsafe(50),
+        "JWT_SECRET": secrets.token_urlsafe(50),
     }
 
 

@@ -39,7 +39,7 @@ DATABASE = "liqui"
 COMMANDS = "  commands LIQUI_ENV_FILE={} .venv/bin/python manage.py …\n"
 PREPARE = "from liqui.database_setup import database_prepare; database_prepare()"
 # What makes another process one of these.
-SHARED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FEED", "LIQUI_HOME", "PROMETHEUS_MULTIPROC_DIR")
+SHARED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "JWT_SECRET", "FEED", "LIQUI_HOME", "PROMETHEUS_MULTIPROC_DIR")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liqui.settings")
     django.setup()
     from liqui import startup
-    from liqui.management.commands.serve import announce, listening_socket, only_instance
+    from liqui.management.commands.serve import announce, announce_administrator, listening_socket, only_instance
     from liqui.metrics import remove_dead_files
 
     startup.refuse_faults()
@@ -63,6 +63,8 @@ def main(arguments: Sequence[str]) -> int:
             try:
                 programs.start(options.workers)
                 announce()
+                if programs.password:
+                    announce_administrator(programs.password, f"LIQUI_ENV_FILE={programs.environment_file} ")
                 print(COMMANDS.format(programs.environment_file), flush=True)
                 programs.keep_running()
             finally:
@@ -93,6 +95,7 @@ class Programs:
         self.home = home
         self.servers: list[PrivateServer] = []  # that the programs use
         self.programs: list[PrivateServer] = []
+        self.password = ""  # of an administrator who has just been made
 
     def start(self, workers: int) -> None:
         """Returns when all of them answer. Raises `PackagesMissing`, `ServerFailed` or `ProgramFailed`."""
@@ -121,6 +124,7 @@ class Programs:
             "MAX_STREAMS": str(REST_STREAMS),
             **os.environ,
             "SECRET_KEY": settings.SECRET_KEY,
+            "JWT_SECRET": settings.ENVIRONMENT.jwt_secret,
             "LIQUI_HOME": str(settings.LIQUI_HOME),
         }
         if not named.redis_url:
@@ -138,6 +142,8 @@ class Programs:
                 manage(variables, "liquidations_table", "--create")
         print("liqui: making the database ready", flush=True)
         manage(variables, "shell", "--no-imports", "--command", PREPARE)
+        if not named.has_database_server:
+            self.password = manage(variables, "first_administrator").partition(" ")[2].strip()
         self.write_environment(variables)
         return variables
 

@@ -12,6 +12,7 @@ Changes = Mapping[str, Collection[int] | None]
 # How long others wait for a caller that has begun to make an answer and may have died. A query that takes longer
 # loses nothing but its exclusiveness.
 LEASE_S = 10
+PAGE = 50
 
 
 class Reading(NamedTuple):
@@ -30,6 +31,20 @@ class Reading(NamedTuple):
             and entry.epoch == self.epoch
             and not generation.is_outdated(entry.stamp, key.first_ms // MINUTE_MS, key.last_ms // MINUTE_MS)
         )
+
+
+class Look(NamedTuple):
+    """A kept answer as operators see it: without its body, and without an entry if another version has written it."""
+
+    info: EntryInfo
+    reading: Reading
+
+
+class Page(NamedTuple):
+    """Some of the kept answers. ``cursor`` is where the next page begins; empty: nowhere."""
+
+    looks: list[Look]
+    cursor: str
 
 
 class Store(Protocol):
@@ -75,6 +90,15 @@ class Store(Protocol):
 
     def entries(self, pattern: str) -> Iterator[EntryInfo]:
         """The kept answers whose keys match the glob, in no order."""
+        ...
+
+    def page(self, pattern: str, cursor: str = "") -> Page:
+        """About `PAGE` of the answers whose keys match the glob, and where to go on. A short look: it may have found
+        few or none yet, and still not be at the end. A cursor that nobody has given out begins anew."""
+        ...
+
+    def retry(self) -> bool:
+        """Try a server that is in trouble now, instead of after the next pause; whether it is used."""
         ...
 
     def learn(self, requests: Mapping[str, int]) -> None:

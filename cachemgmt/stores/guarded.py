@@ -3,21 +3,21 @@
 import atexit
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
-import redis
 import structlog
 
-from cachemgmt.stores.base import Changes, Reading
+from cachemgmt.stores.base import Changes, Page, Reading
 from cachemgmt.stores.breaker import Breaker
 from cachemgmt.stores.memory import MemoryStore
 from cachemgmt.stores.redis import RedisStore
 from cachemgmt.types import Begun, Entry, EntryInfo, Figures, Key
+from database.redis import FAILURES
 
 logger = structlog.get_logger(__name__)
 
-FAILURES = (redis.RedisError, OSError)
 # Local copies are not told what other processes change: they are fresh for so long at the most.
 FALLBACK_FRESH_MS = 5000
 MAX_PENDING = 1000
@@ -144,6 +144,15 @@ class GuardedStore:
             except FAILURES as error:
                 self.breaker.open(error)
         yield from self.memory.entries(pattern)
+
+    def page(self, pattern: str, cursor: str = "") -> Page:
+        return self.attempt(lambda: self.server.page(pattern, cursor), lambda: self.memory.page(pattern, cursor))
+
+    def retry(self) -> bool:
+        if self.is_down:
+            with suppress(*FAILURES):
+                self.breaker.try_again()
+        return not self.is_down
 
     def learn(self, requests: Mapping[str, int]) -> None:
         self.attempt(lambda: self.server.learn(requests), lambda: self.memory.learn(requests))

@@ -1,5 +1,6 @@
 """Answers in this process's memory: all there is when embedded, and the fallback while Redis is away."""
 
+import heapq
 import itertools
 import re
 import threading
@@ -8,8 +9,10 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+import msgspec
+
 from cachemgmt.generations import Generation
-from cachemgmt.stores.base import LEASE_S, Changes, Reading
+from cachemgmt.stores.base import LEASE_S, PAGE, Changes, Look, Page, Reading
 from cachemgmt.types import Begun, Entry, EntryInfo, Figures, Key
 
 ENTRY_OVERHEAD = 500  # bytes beside the body: the key, the objects
@@ -160,6 +163,23 @@ class MemoryStore:
             found = [(text, *self.kept[text]) for text in self.matching(pattern)]
         return (EntryInfo(text, weight(entry), until - now) for text, entry, until in found)
 
+    def page(self, pattern: str, cursor: str = "") -> Page:
+        """In the order of the keys, so that no page repeats another's."""
+        self.hear()
+        with self.lock:
+            texts = heapq.nsmallest(PAGE + 1, (text for text in self.matching(pattern) if text > cursor))
+            shown = texts[:PAGE]
+            return Page([self.look(text) for text in shown], shown[-1] if len(texts) > PAGE else "")
+
+    def look(self, text: str) -> Look:
+        entry, until = self.kept[text]
+        generation = self.generations.get(entry.scope)
+        reading = Reading(msgspec.structs.replace(entry, body=b""), generation and generation.copy(), self.epoch)
+        return Look(EntryInfo(text, weight(entry), until - time.monotonic()), reading)
+
+    def retry(self) -> bool:
+        return True
+
     def learn(self, requests: Mapping[str, int]) -> None:
         with self.lock:
             self.popular.update(requests)
@@ -207,23 +227,32 @@ def weight(entry: Entry) -> int:
 
 def glob_regex(pattern: str) -> re.Pattern[str]:
     """Redis' glob as a regular expression: * ? [abc] [^a] [a-c] and backslash."""
-    parts, at = [], 0
+    segments, at = [""], 0  # what stands between the stars
     while at < len(pattern):
         character = pattern[at]
         at += 1
         if character == "*":
-            parts.append(".*")
+            segments.append("")
         elif character == "?":
-            parts.append(".")
+            segments[-1] += "."
         elif character == "[":
             part, at = bracket_regex(pattern, at)
-            parts.append(part)
+            segments[-1] += part
         elif character == "\\" and at < len(pattern):
-            parts.append(re.escape(pattern[at]))
+            segments[-1] += re.escape(pattern[at])
             at += 1
         else:
-            parts.append(re.escape(character))
-    return re.compile("".join(parts), re.DOTALL)
+            segments[-1] += re.escape(character)
+    return re.compile(segments_regex(segments), re.DOTALL)
+
+
+def segments_regex(segments: list[str]) -> str:
+    # Each is taken where it fits first, for good: other places would not help those after it, and trying all of them
+    # could take years.
+    first, *rest = segments
+    if not rest:
+        return first
+    return first + "".join(f"(?>.*?{segment})" for segment in rest[:-1] if segment) + f".*{rest[-1]}"
 
 
 def bracket_regex(pattern: str, at: int) -> tuple[str, int]:

@@ -1,13 +1,13 @@
 """Answers in Redis. Raises `redis.RedisError` and `OSError` as they come; `guarded` decides what that means."""
 
+import re
 import secrets
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from typing import Any, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Self, TypeVar
 
+import msgpack
 import msgspec
 import redis
 from django.conf import settings
@@ -15,13 +15,18 @@ from django_redis import get_redis_connection
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from cachemgmt.generations import MAX_MINUTES, decode
-from cachemgmt.keys import glob_escape
+from cachemgmt.keys import GLOB, glob_escape
 from cachemgmt.stores import scripts
-from cachemgmt.stores.base import LEASE_S, Changes, Reading
+from cachemgmt.stores.base import LEASE_S, PAGE, Changes, Look, Page, Reading
 from cachemgmt.types import Begun, Entry, EntryInfo, Figures, Key
+from database.redis import CONNECTION_LOST, OwnConnections, place_of
 
 ENTRY_DECODER = msgspec.msgpack.Decoder(Entry)
 SCAN_COUNT = 1000
+# A page of keys is looked for so long; of each entry so much is read, which is all but its body.
+PAGE_SECONDS = 0.25
+HEAD_BYTES = 2048
+CURSOR = re.compile("[0-9]{1,20}")
 LEARNED_KEPT = 1000
 PROBE = Key("", "probe", "probe")
 INFO_FIELDS = (
@@ -33,9 +38,8 @@ INFO_FIELDS = (
     "total_commands_processed",
 )
 
-# A connection that has died since it was last used is found out by using it: try another one, once. Not after a
-# timeout, whose cost would double.
-CONNECTION_LOST = (redis.ConnectionError, ConnectionError)
+T = TypeVar("T")
+
 retry_if_connection_lost = retry(
     retry=retry_if_exception_type(CONNECTION_LOST),
     stop=stop_after_attempt(2),
@@ -50,7 +54,7 @@ class RedisStore:
     # Any: the annotations of redis-py describe its synchronous and its asynchronous client in one.
     def __init__(self, client: Any, prefix: str) -> None:
         self.client, self.prefix = client, prefix
-        self.thread = threading.local()
+        self.ask = OwnConnections(client).ask
         self.epoch, self.clears, self.popular = f"{prefix}:epoch", f"{prefix}:clears", f"{prefix}:learned"
         self.script_begin = client.register_script(scripts.BEGIN)
         self.script_save = client.register_script(scripts.SAVE)
@@ -63,8 +67,7 @@ class RedisStore:
 
     @property
     def name(self) -> str:
-        place = self.client.connection_pool.connection_kwargs
-        return f"Redis {place.get('path') or '{}:{}'.format(place.get('host'), place.get('port'))}"
+        return place_of(self.client)
 
     def entry_key(self, key: Key) -> str:
         return f"{self.prefix}:e:{key.text}"
@@ -86,31 +89,6 @@ class RedisStore:
         except (msgspec.MsgspecError, ValueError):
             # Another version of liqui has written it: as good as nothing, until it is written anew.
             return Reading(None, None, None)
-
-    def ask(self, *command: str) -> Any:
-        """One command on this thread's own connection: two thirds of what the client's pool and hooks take."""
-        try:
-            return self.ask_once(*command)
-        except CONNECTION_LOST:
-            # Not tenacity's business: that would take as long as the command itself, at every hit.
-            return self.ask_once(*command)
-
-    def ask_once(self, *command: str) -> Any:
-        connection = getattr(self.thread, "connection", None)
-        if connection is None:
-            # Not one of the pool's, which would keep it for ever when the thread has ended.
-            pool = self.client.connection_pool
-            connection = self.thread.connection = pool.connection_class(**pool.connection_kwargs)
-        try:
-            connection.send_command(*command)
-            return connection.read_response()
-        except redis.ResponseError:
-            raise
-        except BaseException:
-            # An answer that comes after all must not be taken for that of the next command.
-            with suppress(Exception):
-                connection.disconnect()
-            raise
 
     def begin(self, key: Key) -> Begun:
         # One token for both attempts: the first may have taken the lease and lost the answer alone.
@@ -164,13 +142,49 @@ class RedisStore:
 
     def scan(self, pattern: str) -> Iterator[list[bytes]]:
         """The entries' keys, in batches; SCAN may name one twice, and UNLINK counts it once."""
-        cursor, match = 0, f"{glob_escape(self.prefix)}:e:{pattern}"
+        cursor = 0
         while True:
-            cursor, keys = self.client.scan(cursor, match=match, count=SCAN_COUNT)
+            cursor, keys = self.scan_step(cursor, pattern, SCAN_COUNT)
             if keys:
                 yield keys
             if cursor == 0:
                 return
+
+    def scan_step(self, cursor: int, pattern: str, count: int) -> tuple[int, list[bytes]]:
+        if not GLOB.search(pattern):
+            return 0, [f"{self.prefix}:e:{pattern}".encode()]
+        return self.client.scan(cursor, match=f"{glob_escape(self.prefix)}:e:{pattern}", count=count)
+
+    def page(self, pattern: str, cursor: str = "") -> Page:
+        at, count, names = number_of(cursor), PAGE, dict[bytes, None]()
+        give_up_at = time.monotonic() + PAGE_SECONDS
+        while True:
+            at, found = self.scan_step(at, pattern, count)
+            names |= dict.fromkeys(found)
+            if at == 0 or len(names) >= PAGE or time.monotonic() > give_up_at:
+                return Page(self.looks(list(names)), str(at) if at else "")
+            if not found:
+                count = min(2 * count, SCAN_COUNT)
+
+    def looks(self, names: Sequence[bytes]) -> list[Look]:
+        """Those that are still there."""
+        pipeline = self.client.pipeline(transaction=False)
+        for name in names:
+            pipeline.strlen(name).pttl(name).getrange(name, 0, HEAD_BYTES - 1)
+        answers = pipeline.execute()
+        heads = [readable(decode_head, head) for head in answers[2::3]]
+        scopes = list({head.scope for head in heads if head})
+        epoch, *found = self.client.mget(self.epoch, *map(self.generation_key, scopes))
+        generations = {scope: readable(decode, data) for scope, data in zip(scopes, found, strict=True)}
+        skip = len(self.prefix) + 3
+        return [
+            Look(
+                EntryInfo(name.decode()[skip:], size, ttl_ms / 1000),
+                Reading(head, generations[head.scope] if head else None, readable(int, epoch)),
+            )
+            for name, size, ttl_ms, head in zip(names, answers[::3], answers[1::3], heads, strict=True)
+            if ttl_ms > 0
+        ]
 
     def entries(self, pattern: str) -> Iterator[EntryInfo]:
         seen: set[bytes] = set()
@@ -229,3 +243,25 @@ class RedisStore:
         begun = self.begin(PROBE)
         self.release(PROBE, begun)
         self.read(PROBE)
+
+
+def number_of(cursor: str) -> int:
+    # Redis refuses what is no cursor, which must not be taken for trouble.
+    return int(cursor) if CURSOR.fullmatch(cursor) and int(cursor) < 1 << 64 else 0
+
+
+def decode_head(data: bytes) -> Entry:
+    """An entry, without its body, from its first bytes."""
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(data)
+    unpacker.read_array_header()
+    values = [unpacker.unpack() for _ in range(len(Entry.__struct_fields__) - 1)]
+    return msgspec.convert([*values, b""], Entry)
+
+
+def readable(decoder: Callable[[bytes], T], data: bytes | None) -> T | None:
+    """The decoded data, or None if there are none or another version of liqui has written them."""
+    try:
+        return decoder(data) if data else None
+    except (msgspec.MsgspecError, msgpack.UnpackException, ValueError):
+        return None

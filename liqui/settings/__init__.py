@@ -1,10 +1,12 @@
 """Django's settings. What the environment decides is read in `environment`; all else is fixed here."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import environ
 from corsheaders.defaults import default_headers
+from django.urls import reverse_lazy
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -39,9 +41,16 @@ CACHE_ENABLED = ENVIRONMENT.cache_enabled
 CACHE_KEY_PREFIX = ENVIRONMENT.cache_key_prefix
 CACHE_MEMORY_MB = ENVIRONMENT.cache_memory_mb
 LIQUI_TOKEN = ENVIRONMENT.liqui_token
+READ_ACCESS = ENVIRONMENT.read_access
+REGISTRATION = ENVIRONMENT.registration
 CORS_ORIGINS = ENVIRONMENT.cors_origins
+RATE_LIMIT_PER_MINUTE = ENVIRONMENT.rate_limit_per_minute
+RATE_LIMIT_BURST = ENVIRONMENT.rate_limit_burst
+TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 COLLECTOR_SILENCE_SECONDS = ENVIRONMENT.collector_silence_seconds
 SPOOL_MAX_MB = ENVIRONMENT.spool_max_mb
+SLOW_QUERY_MS = ENVIRONMENT.slow_query_ms
+UPLOAD_MAX_MB = ENVIRONMENT.upload_max_mb
 BINANCE_WS_BASE_URL = ENVIRONMENT.binance_ws_base_url
 BINANCE_API_BASE_URL = ENVIRONMENT.binance_api_base_url
 LIQUIDATION_API_BASE_URL = ENVIRONMENT.liquidation_api_base_url
@@ -69,15 +78,20 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.htt
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.https_only
 
-# Pages of these origins may read; nothing here needs their cookies.
+# Pages of these origins may use the API with credentials that they have themselves: cookies are never allowed along.
 CORS_ALLOW_ALL_ORIGINS = "*" in CORS_ORIGINS
 CORS_ALLOWED_ORIGINS = [origin for origin in CORS_ORIGINS if origin != "*"]
-CORS_ALLOW_METHODS = ["GET"]
-CORS_ALLOW_HEADERS = [*default_headers, "if-none-match", "x-request-id"]
-CORS_EXPOSE_HEADERS = ["age", "etag", "x-cache", "x-request-id"]
+CORS_ALLOW_METHODS = ["GET", "POST"]
+CORS_ALLOW_HEADERS = [*default_headers, "if-none-match", "x-api-key", "x-request-id"]
+CORS_EXPOSE_HEADERS = [
+    *("age", "etag", "x-cache", "x-request-id"),
+    *("retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
+]
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",  # the default one puts its own site in the place of ours
+    "unfold.contrib.filters",
+    "console.apps.ConsoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -88,10 +102,14 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "rest_framework_simplejwt.token_blacklist",
+    "django_celery_beat",
+    "accounts",
     "cachemgmt",
     "marketdata",
     "liquidations",
     "streams",
+    "console",
     "liqui",
 ]
 
@@ -103,10 +121,13 @@ MIDDLEWARE = [
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ORIGINS else []),
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "liqui.content_security.ContentSecurityMiddleware",
     # Operators sign in; these look at a session or a user when a view asks for one, which no data view does.
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    # Where a refusal is logged and may be read by pages of other origins, and before anything else is done.
+    "liqui.limits.RateLimitMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "liqui.compression.GZipMiddleware",
@@ -122,6 +143,8 @@ APPEND_SLASH = False
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # Before all apps': unfold's pages with what ours need added to them.
+        "DIRS": [BASE_DIR / "console" / "overrides"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -138,6 +161,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+AUTHENTICATION_BACKENDS = ["accounts.backends.LimitedBackend"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {
@@ -189,7 +213,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BEAT_SCHEDULE_FILENAME = str(LIQUI_HOME / "celery" / "beat")
+CELERY_BEAT_SCHEDULER = "liqui.beat:Scheduler"
 if CELERY_BROKER_URL.startswith("filesystem:"):
     # Files that a second shell's `celery -A liqui call` can write too; memory:// would be private to one process.
     CELERY_QUEUE_DIR = LIQUI_HOME / "celery" / "queue"
@@ -200,18 +224,23 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
         "polling_interval": 0.5,
     }
 
+CSRF_FAILURE_VIEW = "console.errors.forged"
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+# The settings of the same names count for languages alone that Django does not know.
+FORMAT_MODULE_PATH = ["console.formats"]
 
 STATIC_URL = "static/"
 # Served from the packages themselves: nothing to collect, nothing to forget.
 WHITENOISE_USE_FINDERS = True
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.Credentials"],
+    # A view that does not say whom it is for is for nobody else.
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.Administers"],
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_RENDERER_CLASSES": ["api.rendering.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
@@ -221,6 +250,15 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
 }
 
+SIMPLE_JWT = {
+    "SIGNING_KEY": ENVIRONMENT.jwt_secret,
+    "ALGORITHM": ENVIRONMENT.jwt_algorithm,
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=ENVIRONMENT.jwt_expiration_minutes),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
+    "USER_ID_CLAIM": "sub",
+    "TOKEN_TYPE_CLAIM": "type",
+}
+
 SPECTACULAR_SETTINGS = {
     "TITLE": "liqui",
     "DESCRIPTION": "Crypto liquidations from your own database.",
@@ -228,10 +266,49 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PUBLIC": True,
     "SERVE_AUTHENTICATION": [],
-    "SERVE_PERMISSIONS": [],
+    "SERVE_PERMISSIONS": ["accounts.permissions.Public"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+}
+
+LOGIN_REDIRECT_URL = "admin:index"
+UNFOLD = {
+    "SITE_TITLE": "liqui",
+    "SITE_HEADER": "liqui",
+    "SITE_SUBHEADER": "console.frame.mode",
+    "SITE_SYMBOL": "water_drop",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "console.frame.favicon"}],
+    "STYLES": ["console.frame.styles"],
+    "SCRIPTS": ["console.frame.scripts"],
+    "ENVIRONMENT_TITLE_PREFIX": "console.frame.title_prefix",
+    "GLOBAL_CALLBACK": "console.frame.made_up",
+    "LOGIN": {"form": "console.signing_in.SignInForm"},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+            {"title": "API docs", "link": reverse_lazy("docs")},
+        ]
+    },
+    # 600 carries white text, and is text on white; 500 is text on the dark ground.
+    "COLORS": {
+        "primary": {
+            "50": "oklch(98.4% .019 200.9)",
+            "100": "oklch(95.6% .045 203.4)",
+            "200": "oklch(91.7% .08 205)",
+            "300": "oklch(86.5% .115 207.1)",
+            "400": "oklch(78.9% .134 211.5)",
+            "500": "oklch(71.5% .123 215.2)",
+            "600": "oklch(50% .1 223.1)",
+            "700": "oklch(44% .085 224.3)",
+            "800": "oklch(38% .07 227.4)",
+            "900": "oklch(30.2% .056 229.7)",
+            "950": "oklch(25% .048 230)",
+        }
+    },
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": "console.registry.navigation"},
 }
 
 PROMETHEUS_EXPORT_MIGRATIONS = False

@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -27,7 +28,15 @@ TABLE_NAME = re.compile(r"[\w$]{1,64}", re.ASCII)
 KEY_PREFIX = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s,*]+")
 MIN_TOKEN = 16
+# Of the secret that signs with it, in characters: as long as the signature (RFC 7518).
+JWT_ALGORITHMS = {"HS256": 32, "HS384": 48, "HS512": 64}
+OPEN_OR_CLOSED = ("open", "closed")
+MAX_RATE = 1_000_000
+LOOPBACK = "127.0.0.0/8,::1"
 BINANCE_STREAMS = "wss://fstream.binance.com"
+
+
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +133,15 @@ class Environment:
     cache_memory_mb: int
     redis_timeout_ms: int
     liqui_token: str
+    read_access: str
+    registration: str
+    jwt_secret: str
+    jwt_algorithm: str
+    jwt_expiration_minutes: int
     cors_origins: list[str]
+    rate_limit_per_minute: int
+    rate_limit_burst: int
+    trusted_proxies: tuple[Network, ...]
     query_timeout_seconds: int
     long_query_timeout_seconds: int
     stream_timeout_seconds: int
@@ -133,6 +150,8 @@ class Environment:
     bars_reread_seconds: int
     collector_silence_seconds: int
     spool_max_mb: int
+    slow_query_ms: int
+    upload_max_mb: int
     binance_ws_base_url: str
     binance_api_base_url: str
     liquidation_api_base_url: str
@@ -178,7 +197,10 @@ def environment_read(variables: Mapping[str, str], base_dir: Path) -> Environmen
     prepare_folders(reader, home, metrics_dir)
     feed, replay_path = read_feed(reader)
     database = with_driver(reader, read_database(reader, home, feed), home)
+    is_embedded = "sqlite" in database["ENGINE"]
     redis_url = read_redis_url(reader)
+    jwt_algorithm = reader.choice("JWT_ALGORITHM", "HS256", tuple(JWT_ALGORITHMS))
+    rate = reader.integer("RATE_LIMIT_PER_MINUTE", 0 if "sqlite" in database["ENGINE"] else 100, 0, MAX_RATE)
     return Environment(
         home=home,
         metrics_dir=metrics_dir,
@@ -187,7 +209,7 @@ def environment_read(variables: Mapping[str, str], base_dir: Path) -> Environmen
         feed=feed,
         replay_path=replay_path,
         debug=reader.boolean("DEBUG", False),
-        secret_key=read_secret_key(reader, home, embedded="sqlite" in database["ENGINE"]),
+        secret_key=read_secret_key(reader, home, embedded=is_embedded),
         https_only=reader.boolean("HTTPS_ONLY", False),
         allowed_hosts=[host.strip() for host in reader.text("ALLOWED_HOSTS", "*").split(",") if host.strip()],
         log_level=reader.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
@@ -207,7 +229,15 @@ def environment_read(variables: Mapping[str, str], base_dir: Path) -> Environmen
         cache_memory_mb=reader.integer("CACHE_MEMORY_MB", 64, 1, 65_536),
         redis_timeout_ms=reader.integer("REDIS_TIMEOUT_MS", 250, 10, 60_000),
         liqui_token=read_token(reader),
+        read_access=reader.choice("READ_ACCESS", "open", OPEN_OR_CLOSED),
+        registration=reader.choice("REGISTRATION", "open" if is_embedded else "closed", OPEN_OR_CLOSED),
+        jwt_secret=read_jwt_secret(reader, home, JWT_ALGORITHMS[jwt_algorithm], embedded=is_embedded),
+        jwt_algorithm=jwt_algorithm,
+        jwt_expiration_minutes=reader.integer("JWT_EXPIRATION_MINUTES", 60, 1, 10_080),
         cors_origins=read_origins(reader),
+        rate_limit_per_minute=rate,
+        rate_limit_burst=reader.integer("RATE_LIMIT_BURST", rate or 1, 1, MAX_RATE),
+        trusted_proxies=read_trusted_proxies(reader),
         query_timeout_seconds=reader.integer("QUERY_TIMEOUT_SECONDS", 30, 1, 86_400),
         long_query_timeout_seconds=reader.integer("LONG_QUERY_TIMEOUT_SECONDS", 120, 1, 86_400),
         stream_timeout_seconds=reader.integer("STREAM_TIMEOUT_SECONDS", 3600, 1, 86_400),
@@ -216,6 +246,8 @@ def environment_read(variables: Mapping[str, str], base_dir: Path) -> Environmen
         bars_reread_seconds=reader.integer("BARS_REREAD_SECONDS", 3600, 300, 604_800),
         collector_silence_seconds=reader.integer("COLLECTOR_SILENCE_SECONDS", 300, 10, 86_400),
         spool_max_mb=reader.integer("SPOOL_MAX_MB", 512, 1, 1_048_576),
+        slow_query_ms=reader.integer("SLOW_QUERY_MS", 500, 1, 86_400_000),
+        upload_max_mb=reader.integer("UPLOAD_MAX_MB", 200, 1, 1_048_576),
         binance_ws_base_url=reader.base_url("BINANCE_WS_BASE_URL", BINANCE_STREAMS, ("wss", "ws")),
         binance_api_base_url=reader.base_url("BINANCE_API_BASE_URL", "https://fapi.binance.com", ("https", "http")),
         liquidation_api_base_url=read_liquidation_api(reader),
@@ -424,6 +456,20 @@ def read_origins(reader: Reader) -> list[str]:
     return origins
 
 
+def read_trusted_proxies(reader: Reader) -> tuple[Network, ...]:
+    """``TRUSTED_PROXIES``: networks or addresses with commas between, or ``none``."""
+    texts = [text.strip() for text in reader.text("TRUSTED_PROXIES", LOOPBACK).split(",") if text.strip()]
+    if texts == ["none"]:
+        return ()
+    networks = []
+    for text in texts:
+        try:
+            networks.append(ip_network(text, strict=False))
+        except ValueError:
+            reader.report("liqui.E001", f"TRUSTED_PROXIES: {text!r} is neither an address, nor a network, nor none.")
+    return tuple(networks)
+
+
 def read_redis_url(reader: Reader) -> str:
     """``REDIS_URL`` wins; any REDIS_* alone means that server with the others' defaults; nothing means no Redis."""
     url = reader.text("REDIS_URL")
@@ -468,10 +514,31 @@ def read_secret_key(reader: Reader, home: Path, *, embedded: bool) -> str:
                 "Make one: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
             )
         return key or "unset: liqui.E005 keeps every process from starting with this"
-    path = home / "secret_key"
+    return kept_secret(reader, home / "secret_key")
+
+
+def read_jwt_secret(reader: Reader, home: Path, shortest: int, *, embedded: bool) -> str:
+    """``JWT_SECRET``, which signs access tokens; required on a server; when embedded made once and kept in ``home``."""
+    secret = reader.text("JWT_SECRET")
+    if not secret and embedded:
+        return kept_secret(reader, home / "jwt_secret")
+    if len(secret) < shortest:
+        # Never the value: it would be in every log.
+        has = f"has {len(secret)} characters" if secret else "is not set; it is required with a database server"
+        reader.report(
+            "liqui.E009",
+            f"JWT_SECRET {has}; {shortest} characters are needed at least.",
+            "Make one: python -c 'import secrets; print(secrets.token_urlsafe(64))'",
+        )
+        return "unset: liqui.E009 keeps every process from starting with this"
+    return secret
+
+
+def kept_secret(reader: Reader, path: Path) -> str:
+    """The secret in this file, which is made at the first time, for its owner's eyes only."""
     try:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(50))
+            file.write(secrets.token_urlsafe(64))
     except (OSError, ValueError):
         # It is there already, or `prepare_folders` has said why it cannot be.
         pass
@@ -481,7 +548,7 @@ def read_secret_key(reader: Reader, home: Path, *, embedded: bool) -> str:
         key = ""
         if not reader.problems:
             reader.report("liqui.E006", f"{path} cannot be read: {error}.", "Delete it: a new one will be made.")
-    return key or secrets.token_urlsafe(50)
+    return key or secrets.token_urlsafe(64)
 
 
 def without_password(url: str) -> str:

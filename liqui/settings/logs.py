@@ -1,6 +1,7 @@
 """Logging through structlog: readable lines for a person, JSON for a collector; one shape for every library."""
 
 import logging
+import re
 from typing import Any
 
 import structlog
@@ -18,6 +19,18 @@ class HasTraceback(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return bool(record.exc_info)
+
+
+class TokensHidden(logging.Filter):
+    """Hides a socket's key in the URL that a web server logs."""
+
+    TOKEN = re.compile(r"""(?<=[?&]token=)[^&\s"']+""")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # Ours are no text yet, and never hold a query.
+        if isinstance(record.msg, str) and "token=" in (message := record.getMessage()):
+            record.msg, record.args = self.TOKEN.sub("***", message), None
+        return True
 
 
 def logging_configuration(level: str, log_format: str) -> dict[str, Any]:
@@ -51,8 +64,8 @@ def logging_configuration(level: str, log_format: str) -> dict[str, Any]:
                 "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
             }
         },
-        "filters": {"traceback": {"()": HasTraceback}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structlog"}},
+        "filters": {"traceback": {"()": HasTraceback}, "tokens": {"()": TokensHidden}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structlog", "filters": ["tokens"]}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # Celery says every received task and every beat at INFO, the file watcher every file.

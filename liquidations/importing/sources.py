@@ -105,16 +105,17 @@ def cut_continued(cut: bytes, chunk: bytes) -> list[bytes]:
 
 
 class SourceFile:
-    """One path to import, and how far reading it has come."""
+    """One path to import, and how far reading it has come. ``name``: what it was called where it comes from."""
 
-    def __init__(self, path: str, stdin: BinaryIO | None = None) -> None:
+    def __init__(self, path: str, stdin: BinaryIO | None = None, name: str = "") -> None:
         self.path = path
         self.stdin = stdin
+        self.name = name
         self.file: BinaryIO | None = None
 
     @property
     def label(self) -> str:
-        return "standard input" if self.path == STDIN else self.path
+        return self.name or ("standard input" if self.path == STDIN else self.path)
 
     @cached_property
     def size(self) -> int | None:
@@ -138,7 +139,7 @@ class SourceFile:
                 if is_zip(self.file):
                     yield from zip_sources(self.file, self.label)
                 else:
-                    yield Source(self.label, (Path(self.path).name,), decompressed(self.file))
+                    yield Source(self.label, (Path(self.name or self.path).name,), decompressed(self.file))
         except READ_ERRORS as error:
             raise SourceUnusable(f"cannot be read: {describe(error)}") from error
 

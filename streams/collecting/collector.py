@@ -29,6 +29,7 @@ from streams.collecting.spool import Spool
 from streams.collecting.status import CONNECTIONS, LOST, Counters, State, status_write
 from streams.collecting.times import Times
 from streams.collecting.writer import Writer
+from streams.commands import Action, commands_take
 from streams.gaps import coverage_write
 from streams.outbox import live_order
 from streams.types import LiveOrder
@@ -142,6 +143,10 @@ class Collector:
     def retry_now(self) -> None:
         self.follower.retry_now()
 
+    def obey(self, action: Action) -> None:
+        logger.info(f"an operator asks to {action}")
+        {"retry": self.follower.retry_now, "reconnect": self.follower.reconnect}[action]()
+
     # What comes in
 
     def frame(self, frame: bytes, now_ms: int) -> bool:
@@ -244,13 +249,17 @@ class Collector:
             )
 
     def beat(self) -> None:
-        """Called in the writer's thread: bring the ledger and the status to the database."""
+        """Called in the writer's thread: bring the ledger and the status to the database, and what is asked from it."""
         due = self.coverage.due()
         coverage_write(
             VENUE, self.options.name, [(each.span.stream, each.span.started_ms, each.until_ms) for each in due]
         )
         self.coverage.done(due)
         status_write(self.options.name, self.state, clock_ms())
+        for action in commands_take(self.options.name, clock_ms()):
+            # Without a loop the process is ending.
+            with suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self.obey, action)
 
     async def list_instruments(self) -> None:
         """Once, when the table is empty: without it, base assets are guessed from the symbols' names."""

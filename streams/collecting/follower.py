@@ -42,7 +42,7 @@ class Follower:
         self.backoff, self.breaker = Backoff(), Breaker(haste)
         self.sessions: dict[asyncio.Task[None], Session] = {}
         self.resume_at = 0.0  # monotonic seconds
-        self.wake = asyncio.Event()
+        self.wake, self.renewal = asyncio.Event(), asyncio.Event()
         self.fault: str | None = None
         self.is_simulated = False
         self.connections = self.failures = 0
@@ -58,10 +58,20 @@ class Follower:
                 await self.pause()
                 task = await self.connect()
                 if task is not None:
-                    # Another connection takes over before the venue ends this one, or once it has ended.
-                    await asyncio.wait([task], timeout=self.times.life_s)
+                    await self.until_due(task)
         finally:
             await self.close()
+
+    async def until_due(self, task: asyncio.Task[None]) -> None:
+        """Another connection takes over before the venue ends this one, when somebody asks for it, or once it has
+        ended.
+        """
+        self.renewal.clear()
+        asked = asyncio.create_task(self.renewal.wait())
+        try:
+            await asyncio.wait([task, asked], timeout=self.times.life_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
 
     async def pause(self) -> None:
         """Until the backoff and the breaker let an attempt through, or somebody wants it now."""
@@ -79,6 +89,11 @@ class Follower:
         self.backoff.reset()
         self.resume_at = 0.0
         self.wake.set()
+
+    def reconnect(self) -> None:
+        """Have another connection take over now; this one is read until it has."""
+        self.retry_now()
+        self.renewal.set()
 
     async def connect(self) -> asyncio.Task[None] | None:
         """The task that receives from a new connection; None when there is none."""

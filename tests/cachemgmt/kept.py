@@ -26,6 +26,10 @@ def entry(begun: Begun, body: bytes = b"[]", fresh_s: float = 60, made_ms: int |
         cost_ms=1.5,
         size=len(body),
         is_gzipped=False,
+        scope="symbol:BTCUSDT",
+        first_ms=MINUTE * MINUTE_MS,
+        last_ms=(MINUTE + 60) * MINUTE_MS - 1,
+        query="",
         body=body,
     )
 

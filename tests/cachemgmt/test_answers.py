@@ -7,14 +7,15 @@ import pytest
 
 from cachemgmt.answers import CLIENT_SECONDS, REMEMBERED_BYTES, answer, decompressed, matches
 from cachemgmt.caching import entry_of
-from cachemgmt.types import Begun, CacheState, Entry, Made, Served
+from cachemgmt.types import Begun, CacheState, Entry, Key, Made, Served
 
 NOTHING_BEGUN = Begun(0, 0, 0, None)
+KEY = Key("test", "test:1", "symbol:BTCUSDT")
 SMALL, LARGE = b'{"small":1}', b'{"large":"%b"}' % (b"1234567890" * 500)
 
 
 def entry(body: bytes = LARGE, status: int = 200, ttl_s: float = 300) -> Entry:
-    return entry_of(Made(status, "application/json", body, ttl_s), NOTHING_BEGUN, 1.5)
+    return entry_of(KEY, Made(status, "application/json", body, ttl_s), NOTHING_BEGUN, 1.5)
 
 
 def answered(kept: Entry, state: CacheState = "hit", has_failed: bool = False, **environ: str) -> Any:

@@ -8,15 +8,15 @@ from contextlib import suppress
 import pytest
 import redis
 
-from cachemgmt.stores import breaker as module
 from cachemgmt.stores import guarded
 from cachemgmt.stores.breaker import Breaker
 from cachemgmt.stores.guarded import GuardedStore
 from cachemgmt.stores.memory import MemoryStore
 from cachemgmt.stores.redis import RedisStore
+from database import breaker as module
 from tests.backend import server_only
 from tests.cachemgmt.kept import MINUTE, is_valid, keep, key
-from tests.cachemgmt.troubles import TROUBLES, Trouble, cache_client, client, frozen, full
+from tests.cachemgmt.troubles import TROUBLES, Trouble, cache_client, client, frozen, full, killed
 from tests.live import wait_until
 from tools.servers import PrivateRedis
 
@@ -187,6 +187,24 @@ def test_a_process_that_ends_tells_redis_what_it_does_not_know_yet(
     store.part()
     assert not store.pending
     assert not store.server.read(key()).is_valid(key())
+
+
+@private
+def test_a_server_is_tried_again_by_hand(
+    store: GuardedStore, private_redis: PrivateRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_WAIT_S", 60)
+    keep(store, key())
+    with killed(private_redis):
+        keep(store, key("meanwhile"))
+        store.touch({key().scope: {MINUTE}})
+        assert not store.retry()
+        assert store.is_down
+        assert [look.info.key for look in store.page("*").looks] == ["test:meanwhile"]
+    assert store.retry()
+    assert not store.is_down
+    assert store.retry()
+    assert store.page("*").looks == []
 
 
 @private

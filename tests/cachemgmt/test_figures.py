@@ -21,12 +21,12 @@ from tests.live import wait_until
 Ask = Callable[..., Any]
 Write = Callable[..., Any]
 
-ENTRY = Entry(200, "application/json", '"x"', 0, 1000, 1, 1, 250.0, 4000, False, b"x" * 100)
+ENTRY = Entry(200, "application/json", '"x"', 0, 1000, 1, 1, 250.0, 4000, False, "", 0, 0, "", b"x" * 100)
 OTHER_PROCESS = """
 import django; django.setup()
 from cachemgmt.figures import count
 from cachemgmt.types import Entry, Served
-entry = Entry(200, "application/json", '"x"', 0, 1000, 1, 1, 250.0, 4000, False, b"x")
+entry = Entry(200, "application/json", '"x"', 0, 1000, 1, 1, 250.0, 4000, False, "", 0, 0, "", b"x")
 for _ in range(7): count("liq", Served(entry, "hit"))
 """
 

@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import parse_qsl
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cachemgmt.keys import PART_CHARACTERS, glob_escape, key_text
+from cachemgmt.keys import PART_CHARACTERS, QUERY_CHARACTERS, glob_escape, key_text
 from cachemgmt.registry import Namespace
 from cachemgmt.stores.memory import glob_regex
 from cachemgmt.types import Key
@@ -121,6 +122,14 @@ def test_requests_share_a_key_exactly_if_they_ask_for_the_same(requests: list[tu
         text = key_of(request).text
         assert keys.setdefault(meaning, text) == text
         assert meanings.setdefault(text, meaning) == meaning
+
+
+@given(REQUESTS)
+def test_the_query_of_a_key_leads_to_the_key(asked: tuple[Meaning, Request]) -> None:
+    key = key_of(asked[1])
+    query = dict(parse_qsl(key.query, keep_blank_values=True, strict_parsing=bool(key.query), errors="surrogatepass"))
+    if len(key.query) < QUERY_CHARACTERS:
+        assert key_of((asked[1][0], query)) == key
 
 
 @given(bucket_requests(), st.data())

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from django.conf import settings
 from django_redis import get_redis_connection
 
 from cachemgmt.stores import memory, redis
-from cachemgmt.stores.base import Store
+from cachemgmt.stores.base import PAGE, Store
 from cachemgmt.stores.changes import DatabaseChanges
 from cachemgmt.stores.memory import MemoryStore
 from cachemgmt.stores.redis import RedisStore
@@ -210,3 +211,69 @@ def test_figures_have_the_contracts_eight_fields(store: Store) -> None:
     assert figures["available"] is True
     assert figures["keyspace_hits"] >= 1
     assert 0 < figures["hit_rate"] <= 100
+
+
+def pages(store: Store, pattern: str = "*") -> list[list[str]]:
+    """The keys of all pages."""
+    found, cursor = [], ""
+    while True:
+        page = store.page(pattern, cursor)
+        found.append(sorted(look.info.key for look in page.looks))
+        cursor = page.cursor
+        if not cursor:
+            return found
+
+
+def test_pages_show_every_key_that_matches_and_are_bounded(store: Store) -> None:
+    keys = [keep(store, key(f"{number:03}")) and f"test:{number:03}" for number in range(230)]
+    keep(store, Key("other", "other:1", "symbol:X"))
+    found = pages(store, "test:*")
+    assert sorted(name for names in found for name in names) == keys
+    assert all(len(names) < 2 * PAGE for names in found)
+    assert pages(store, "test:22?") == [[f"test:22{number}" for number in range(10)]]
+    assert pages(store, "none*") == [[]]
+
+
+def test_one_key_is_a_page_of_its_own(store: Store) -> None:
+    keep(store, key("1"), b"x" * 5000)
+    keep(store, key("11"))
+    page = store.page("test:1")
+    [look] = page.looks
+    assert (look.info.key, page.cursor) == ("test:1", "")
+    assert look.info.bytes > 5000
+    assert 59 < look.info.ttl_s <= 60
+    assert store.page("test:2").looks == []
+    assert [info.key for info in store.entries("test:1")] == ["test:1"]
+    assert store.clear("test:1") == 1
+    assert pages(store) == [["test:11"]]
+
+
+def test_a_look_tells_what_a_reading_tells_but_for_the_body(store: Store) -> None:
+    keep(store, key("1"), b"[1]")
+    read = store.read(key("1"))
+    [look] = store.page("test:1").looks
+    assert read.entry is not None
+    assert look.reading == read._replace(entry=msgspec.structs.replace(read.entry, body=b""))
+    assert look.reading.is_valid(key("1"))
+    store.touch({key().scope: {MINUTE}})
+    [look] = store.page("test:1").looks
+    assert not look.reading.is_valid(key("1"))
+
+
+@pytest.mark.parametrize("cursor", ["-1", "²", "x", "1" * 30, "9" * 5000, "\x00", "🙂"])
+def test_a_cursor_that_nobody_gave_out_is_no_trouble(store: Store, cursor: str) -> None:
+    keep(store, key("1"))
+    assert store.page("test:*", cursor).cursor == ""
+    assert [look.info.key for look in store.page("test:*", "0").looks] == ["test:1"]
+
+
+@server_only("Redis runs beside a database server")
+def test_what_another_version_has_written_is_listed_as_unreadable_and_can_be_removed() -> None:
+    kept = RedisStore(get_redis_connection("default"), f"{settings.CACHE_KEY_PREFIX}:stores")
+    values = [b"", b"?", b"\xc1", b"\x9f", msgspec.msgpack.encode([200, "text", 1]), msgspec.msgpack.encode({"a": 1})]
+    for number, value in enumerate(values):
+        kept.client.set(f"{kept.prefix}:e:test:{number}", value, px=60_000)
+    looks = kept.page("test:*").looks
+    assert [look.reading.entry for look in looks] == [None] * len(looks)
+    assert len(looks) == len(values)
+    assert kept.clear("test:*") == len(values)

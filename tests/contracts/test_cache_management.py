@@ -20,6 +20,7 @@ from cachemgmt.stores import store
 from liqui.settings.environment import environment_read
 from liquidations import caching
 from liquidations.caching import BUCKETS, SYMBOLS
+from tests.accounts.people import user_make
 from tests.backend import server_only
 from tests.cache import TOKEN, cache_empty, kept_keys, operate
 from tests.factories import DAY, HOUR, T0, order
@@ -268,24 +269,25 @@ def test_without_credentials_the_answer_is_401(db: None, client: Client, method:
 
 @pytest.mark.contract("D049")
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
-def test_with_wrong_credentials_the_answer_is_403(db: None, client: Client, method: str, path: str) -> None:
+def test_with_wrong_credentials_the_answer_is_401(db: None, client: Client, method: str, path: str) -> None:
     for wrong in ("wrong", "", f"{TOKEN} ", "café"):
         response = getattr(client, method)(path, headers={"X-Liqui-Token": wrong})
-        assert (response.status_code, response.json()) == (403, {"detail": "Wrong token"})
+        assert (response.status_code, response.json()) == (401, {"detail": "Wrong token"})
 
 
 @pytest.mark.contract("D049")
 def test_without_the_setting_no_token_is_the_right_one(db: None, client: Client, settings: Any) -> None:
     settings.LIQUI_TOKEN = ""
     for token in ("", "x"):
-        assert client.get("/api/cache/stats", headers={"X-Liqui-Token": token}).status_code == 403
+        assert client.get("/api/cache/stats", headers={"X-Liqui-Token": token}).status_code == 401
 
 
 @pytest.mark.contract("D049")
-def test_staff_who_have_signed_in_may_and_other_users_may_not(db: None) -> None:
+def test_operators_who_have_signed_in_may_and_other_users_may_not(db: None) -> None:
+    user_make("operator", "operator", password="pass of operator")
+    user_make("viewer", "viewer", password="pass of viewer")
     User.objects.create_user("staff", password="pass of staff", is_staff=True)
-    User.objects.create_user("user", password="pass of user")
-    for name, status in (("staff", 200), ("user", 403)):
+    for name, status in (("operator", 200), ("viewer", 403), ("staff", 403)):
         browser = Client()
         browser.login(username=name, password=f"pass of {name}")
         assert browser.get("/api/cache/stats").status_code == status
@@ -294,7 +296,7 @@ def test_staff_who_have_signed_in_may_and_other_users_may_not(db: None) -> None:
 
 @pytest.mark.contract("D049")
 def test_a_signed_in_browser_needs_its_csrf_token_to_change_anything(db: None) -> None:
-    User.objects.create_user("staff", password="pass of staff", is_staff=True)
+    user_make("staff", "operator", password="pass of staff")
     browser = Client(enforce_csrf_checks=True)
     browser.get("/admin/login/")
     token = browser.cookies["csrftoken"].value

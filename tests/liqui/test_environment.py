@@ -12,7 +12,8 @@ from liqui.settings.environment import DATABASE_NAMES, REDIS_NAMES, Environment,
 from tools.environment import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVER = {"DB_HOST": "db", "DB_USER": "u", "DB_PASSWORD": "p", "DB_DATABASE": "liq", "SECRET_KEY": "k"}
+SECRETS = {"SECRET_KEY": "k", "JWT_SECRET": "j" * 32}
+SERVER = {"DB_HOST": "db", "DB_USER": "u", "DB_PASSWORD": "p", "DB_DATABASE": "liq"} | SECRETS
 VARIABLES = [
     *sorted(NAMES - {"LIQUI_HOME", "PROMETHEUS_MULTIPROC_DIR"}),
     "DB_HOST",
@@ -28,6 +29,8 @@ VARIABLES = [
     "REDIS_PASSWORD",
     "REDIS_DB",
     "CELERY_BROKER_URL",
+    "RATE_LIMIT_PER_MINUTE",
+    "RATE_LIMIT_BURST",
     "CACHE_TTL_SECONDS",
     "CACHE_TTL_SYMBOLS",
     "BINANCE_WS_BASE_URL",
@@ -60,6 +63,11 @@ def test_nothing_set_means_sqlite_and_local_memory(tmp_path: Path) -> None:
         ({"FEED": "auto"}, "liqui.E008", "for `make run` alone"),
         ({"DEBUG": "maybe"}, "liqui.E001", "neither true nor false"),
         ({"LOG_LEVEL": "LOUD"}, "liqui.E001", "LOG_LEVEL"),
+        ({"RATE_LIMIT_PER_MINUTE": "many"}, "liqui.E001", "RATE_LIMIT_PER_MINUTE='many'"),
+        ({"RATE_LIMIT_PER_MINUTE": "-1"}, "liqui.E001", "from 0 to 1000000"),
+        ({"RATE_LIMIT_BURST": "0"}, "liqui.E001", "from 1 to 1000000"),
+        ({"TRUSTED_PROXIES": "127.0.0.1,balancer"}, "liqui.E001", "'balancer' is neither an address"),
+        ({"TRUSTED_PROXIES": "10.0.0.0/33"}, "liqui.E001", "'10.0.0.0/33'"),
         ({"DB_LIQ_TABLENAME": "liqs; DROP TABLE x"}, "liqui.E001", "not a table name"),
         ({"REDIS_URL": "http://x"}, "liqui.E001", "REDIS_URL"),
         ({"REDIS_URL": "redis://[::1"}, "liqui.E001", "REDIS_URL"),
@@ -76,7 +84,13 @@ def test_nothing_set_means_sqlite_and_local_memory(tmp_path: Path) -> None:
         ({"DB_PORT": "3307"}, "liqui.E002", "DB_HOST"),
         (SERVER | {"DB_NAME": "other"}, "liqui.E003", "liq and other"),
         (SERVER | {"DATABASE_URL": "mysql://u:p@h/d"}, "liqui.E004", "both set"),
-        ({"DATABASE_URL": "mysql://u:p@h/d"}, "liqui.E005", "SECRET_KEY is not set"),
+        ({"DATABASE_URL": "mysql://u:p@h/d", "JWT_SECRET": "j" * 32}, "liqui.E005", "SECRET_KEY is not set"),
+        ({"DATABASE_URL": "mysql://u:p@h/d", "SECRET_KEY": "k"}, "liqui.E009", "JWT_SECRET is not set"),
+        ({"JWT_SECRET": "j" * 31}, "liqui.E009", "has 31 characters; 32 characters are needed"),
+        ({"JWT_SECRET": "j" * 63, "JWT_ALGORITHM": "HS512"}, "liqui.E009", "64 characters"),
+        ({"JWT_ALGORITHM": "none"}, "liqui.E001", "HS256, HS384, HS512"),
+        ({"READ_ACCESS": "ajar"}, "liqui.E001", "open, closed"),
+        ({"JWT_EXPIRATION_MINUTES": "0"}, "liqui.E001", "from 1 to 10080"),
     ],
 )
 def test_each_fault_has_its_id_and_says_what_is_wrong(
@@ -93,6 +107,32 @@ def test_an_alias_that_agrees_is_no_fault(tmp_path: Path) -> None:
     environment = read(tmp_path, **SERVER, DB_NAME="liq")
     assert not environment.problems
     assert environment.database["NAME"] == "liq"
+
+
+def test_requests_are_limited_on_a_server_and_embedded_when_asked_for(tmp_path: Path) -> None:
+    limits = [
+        (environment.rate_limit_per_minute, environment.rate_limit_burst)
+        for environment in (
+            read(tmp_path, **SERVER),
+            read(tmp_path, **SERVER, RATE_LIMIT_PER_MINUTE="600"),
+            read(tmp_path, **SERVER, RATE_LIMIT_PER_MINUTE="600", RATE_LIMIT_BURST="20"),
+            read(tmp_path, RATE_LIMIT_PER_MINUTE="60"),
+        )
+    ]
+    assert limits == [(100, 100), (600, 600), (600, 20), (60, 60)]
+    assert read(tmp_path).rate_limit_per_minute == 0
+    assert read(tmp_path, **SERVER, RATE_LIMIT_PER_MINUTE="0").rate_limit_per_minute == 0
+
+
+def test_proxies_on_this_machine_are_trusted_until_others_are_named_or_none(tmp_path: Path) -> None:
+    def networks(**variables: str) -> list[str]:
+        environment = read(tmp_path, **variables)
+        assert not environment.problems
+        return [str(network) for network in environment.trusted_proxies]
+
+    assert networks() == ["127.0.0.0/8", "::1/128"]
+    assert networks(TRUSTED_PROXIES=" 10.1.2.3/8, 2001:db8::1 ") == ["10.0.0.0/8", "2001:db8::1/128"]
+    assert networks(TRUSTED_PROXIES="none") == []
 
 
 def test_redis_url_wins_over_its_parts(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from secrets import token_hex
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from wsgiref.util import setup_testing_defaults
@@ -18,9 +19,11 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.utils.datastructures import CaseInsensitiveMapping
 from prometheus_client import REGISTRY
 
+from accounts.limits import buckets
 from cachemgmt import hits
 from cachemgmt.stores import store
 from cachemgmt.types import Key
+from liqui import limits
 from liqui.hits import HitsFirst, common_headers, logged
 from tests.factories import DAY, HOUR, T0, order
 
@@ -87,9 +90,10 @@ class Way:
 def clean_up() -> Iterator[None]:
     """Headers are put together once a process, whose settings only tests change."""
     common_headers.cache_clear()
+    gates = [*hits.gates]
     yield
     common_headers.cache_clear()
-    hits.gates.clear()
+    hits.gates[:] = gates
     logged.clear()
 
 
@@ -169,6 +173,8 @@ def test_a_hit_carries_what_every_answer_carries(way: Way) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["Referrer-Policy"] == headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert "X-RateLimit-Limit" not in headers
     assert headers["Cache-Control"].startswith("public, max-age=")
     assert int(headers["Age"]) >= 0
     assert "Access-Control-Allow-Origin" not in headers
@@ -203,7 +209,10 @@ def test_pages_of_allowed_origins_may_read_and_see_the_headers_that_tell_about_t
     allow_origins(settings, PAGE)
     headers = way.ask_for_hit(HTTP_ORIGIN=PAGE).headers
     assert headers["Access-Control-Allow-Origin"] == PAGE
-    assert {"age", "etag", "x-cache", "x-request-id"} == set(headers["Access-Control-Expose-Headers"].split(", "))
+    assert set(headers["Access-Control-Expose-Headers"].split(", ")) == {
+        *("age", "etag", "x-cache", "x-request-id"),
+        *("retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
+    }
     for others in ({}, {"HTTP_ORIGIN": OTHER_PAGE}):
         headers = way.ask_for_hit(**others).headers
         assert "Access-Control-Allow-Origin" not in headers
@@ -218,8 +227,10 @@ def test_a_preflight_is_answered_for_allowed_origins(way: Way, settings: Any) ->
     allowed, refused = (way.ask(HTTP_ORIGIN=origin, **asked) for origin in (PAGE, OTHER_PAGE))
     assert (allowed.status, allowed.body) == (200, b"")
     assert allowed.headers["Access-Control-Allow-Origin"] == PAGE
-    assert allowed.headers["Access-Control-Allow-Methods"] == "GET"
-    assert "if-none-match" in allowed.headers["Access-Control-Allow-Headers"]
+    assert allowed.headers["Access-Control-Allow-Methods"] == "GET, POST"
+    headers = allowed.headers["Access-Control-Allow-Headers"].split(", ")
+    assert {"authorization", "content-type", "if-none-match", "x-api-key"} <= set(headers)
+    assert "Access-Control-Allow-Credentials" not in allowed.headers
     assert "Access-Control-Allow-Origin" not in refused.headers
     assert way.ask(method="OPTIONS", HTTP_ORIGIN=PAGE).status == 405
 
@@ -230,7 +241,7 @@ def test_https_alone_sends_the_others_there(way: Way, settings: Any) -> None:
     expected = "max-age=31536000; includeSubDomains; preload"
     assert way.ask_for_hit(**secure).headers["Strict-Transport-Security"] == expected
     asked: list[hits.Environ] = []
-    hits.gates.append(lambda environ: asked.append(environ) is None)
+    hits.gates.append(lambda environ: asked.append(environ))
     for insecure in ({}, {"HTTP_X_FORWARDED_PROTO": "http"}, {"HTTP_X_FORWARDED_PROTO": "http, https"}):
         reply = way.ask(**insecure)
         assert reply.status == 301
@@ -332,13 +343,13 @@ def test_a_hit_is_not_logged(way: Way, caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_a_gate_that_says_no_sends_the_request_to_its_view(way: Way) -> None:
-    """What a rate limit does: here, one answer for each client."""
+    """One answer for each client."""
     counts: dict[str, int] = {}
 
-    def within_limit(environ: hits.Environ) -> bool:
+    def within_limit(environ: hits.Environ) -> list[tuple[str, str]] | None:
         client = environ["REMOTE_ADDR"]
         counts[client] = counts.get(client, 0) + 1
-        return counts[client] <= 1
+        return [] if counts[client] <= 1 else None
 
     way.ask_for_hit(REMOTE_ADDR="10.0.0.1")
     hits.remember(PATH, urlencode(WINDOW), next(iter(hits.remembered.values())))
@@ -354,7 +365,7 @@ def test_a_gate_that_says_no_sends_the_request_to_its_view(way: Way) -> None:
 def test_an_error_of_our_own_is_logged_once_and_the_answer_is_the_views(
     day: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(environ: hits.Environ) -> bool:
+    def broken(environ: hits.Environ) -> None:
         raise RuntimeError("a gate is broken")
 
     way = Way("before Django")
@@ -362,6 +373,58 @@ def test_an_error_of_our_own_is_logged_once_and_the_answer_is_the_views(
     hits.gates.append(broken)
     assert [way.ask().status for _ in range(3)] == [200, 200, 200]
     assert [record.levelname for record in caplog.records if record.name == "liqui.hits"] == ["ERROR"]
+
+
+@pytest.fixture
+def limited(settings: Any, day: None) -> None:
+    """Three requests of a client, and then no more for a minute."""
+    settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_BURST = 1, 3
+    hits.gates.append(limits.gate)
+    buckets.cache_clear()
+
+
+def any_client() -> str:
+    """Buckets in Redis outlive a test."""
+    return f"2001:db8:{token_hex(2)}:{token_hex(2)}::1"
+
+
+@pytest.mark.contract("C92")
+@pytest.mark.parametrize("variables", [{}, {"HTTP_IF_NONE_MATCH": "*"}, {"query": NOTHING}], ids=["200", "304", "404"])
+def test_a_hit_says_how_many_are_left_and_is_counted_once(limited: None, variables: dict[str, str]) -> None:
+    replies = []
+    for name in WAYS:
+        way, client = Way(name), any_client()
+        way.ask_for_hit(REMOTE_ADDR=any_client(), **variables)
+        if name == "view":
+            hits.remembered.clear()
+        reply = way.ask(REMOTE_ADDR=client, **variables)
+        assert reply.headers["X-Cache"] == "hit"
+        assert [reply.headers[f"X-RateLimit-{each}"] for each in ("Limit", "Remaining", "Reset")] == ["3", "2", "60"]
+        replies.append(comparable(reply))
+        left = [way.ask(REMOTE_ADDR=client, **variables).headers["X-RateLimit-Remaining"] for _ in range(2)]
+        assert left == ["1", "0"]
+    assert replies[0] == replies[1] == replies[2]
+
+
+@pytest.mark.contract("C92")
+@pytest.mark.parametrize("name", WAYS)
+def test_a_hit_too_many_is_refused_and_counted_once(limited: None, name: str) -> None:
+    def refusals() -> float:
+        return REGISTRY.get_sample_value("liqui_rate_limited_total", {"kind": "anonymous"}) or 0
+
+    way, client, before = Way(name), any_client(), refusals()
+    way.ask_for_hit(REMOTE_ADDR=any_client())
+    for _ in range(3):
+        if name == "view":
+            hits.remembered.clear()
+        assert way.ask(REMOTE_ADDR=client).status == 200
+    reply = way.ask(REMOTE_ADDR=client)
+    assert reply.status == 429
+    assert reply.headers["Retry-After"] == "60"
+    assert reply.headers["X-RateLimit-Remaining"] == "0"
+    assert "X-Cache" not in reply.headers
+    assert refusals() == before + 1
+    assert way.ask(REMOTE_ADDR=any_client()).status == 200
 
 
 def counted() -> dict[tuple[str, Any], float]:

@@ -84,6 +84,40 @@ def test_openapi_json_is_json(client: Client) -> None:
     assert response.json()["openapi"].startswith("3.")
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "may_be", "may_not_be"),
+    [
+        ("/", "script-src 'self'", "script-src 'self' 'unsafe-inline'"),
+        ("/docs", "script-src 'self' 'unsafe-inline'; worker-src", "'unsafe-eval'"),
+        ("/redoc", "worker-src 'self' blob:", "'unsafe-eval'"),
+        ("/admin/login/", "script-src 'self' 'unsafe-inline' 'unsafe-eval'", "worker-src"),
+    ],
+)
+def test_a_page_loads_from_this_server_alone_and_is_in_nobody_s_frame(
+    client: Client, path: str, may_be: str, may_not_be: str
+) -> None:
+    headers = client.get(path, headers={"accept": HTML}).headers
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'self'; ")
+    assert {"frame-ancestors 'none'", "base-uri 'self'", "form-action 'self'", "object-src 'none'"} <= {
+        part.strip() for part in policy.split(";")
+    }
+    assert may_be in policy
+    assert may_not_be not in policy
+    assert "http:" not in policy
+    assert "https:" not in policy
+    assert (headers["X-Content-Type-Options"], headers["X-Frame-Options"]) == ("nosniff", "DENY")
+    assert headers["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", ["/", "/openapi.json", "/nothing", "/api/liquidations", "/static/liqui/feed.js"])
+def test_what_is_no_page_may_do_nothing_in_a_browser(client: Client, path: str) -> None:
+    headers = client.get(path, headers={"accept": "*/*"}).headers
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/api/metrics"])
 def test_the_figures_are_readable_by_prometheus(client: Client, path: str) -> None:
     client.get("/")

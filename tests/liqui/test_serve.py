@@ -22,6 +22,7 @@ embedded = sqlite_only("embedded it uses SQLite")
 private = server_only("a private server is used: once, in the run on a server")
 
 BUILD = "liquidations.build_bars"
+SECRETS = {"SECRET_KEY": "for tests", "JWT_SECRET": "for tests " * 4}
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_a_fresh_folder_becomes_a_running_service_that_stops_within_five_seconds
         assert (health.status_code, health.json()["feed"]) == (200, "none")
         assert server.client.get("/api/symbols").json() == []
         server.wait_for("curl ")
-        assert "migration applied" in server.text()
+        assert "migrations applied" in server.text()
         assert f"http://127.0.0.1:{server.port}/docs" in server.text()
         status, seconds = server.stop()
         assert (status, seconds < 5) == (0, True)
@@ -187,7 +188,7 @@ def test_any_bytes_in_a_request_are_answered_with_4xx(home: Path) -> None:
 
 
 def on_server(mariadb: PrivateMariaDB, database: str, **variables: str) -> dict[str, str]:
-    return {"DATABASE_URL": mariadb.url(database), "SECRET_KEY": "for tests", **variables}
+    return {"DATABASE_URL": mariadb.url(database), **SECRETS, **variables}
 
 
 @private
@@ -275,7 +276,7 @@ def test_a_user_who_may_not_make_the_samples_database_is_told_what_to_do(
     for name in ("127.0.0.1", "localhost"):
         execute(private_mariadb, f"CREATE OR REPLACE USER reader@'{name}' IDENTIFIED BY 'pw-not-to-be-shown'")
     url = f"mysql://reader:pw-not-to-be-shown@127.0.0.1:{private_mariadb.port}/theirs"
-    with serving(home, DATABASE_URL=url, SECRET_KEY="for tests", FEED="sample") as server:
+    with serving(home, DATABASE_URL=url, FEED="sample", **SECRETS) as server:
         server.wait_for("needs a database theirs_sample, which this user may not create")
         assert server.client.get("/health").status_code == 503
         assert "pw-not-to-be-shown" not in server.text()

@@ -49,7 +49,12 @@ def test_redis_url_wins_over_its_parts() -> None:
 
 def test_the_tests_see_no_setting_of_the_callers_shell() -> None:
     shell = {"PATH": "/bin", "DB_HOST": "x", "DATABASE_URL": "x", "REDIS_URL": "x", "FEED": "sample", "PORT": "1"}
-    assert clean_environment(shell, "/tmp/home") == {"PATH": "/bin", "LIQUI_HOME": "/tmp/home", "LIQUI_ENV_FILE": ""}
+    assert clean_environment(shell, "/tmp/home") == {
+        "PATH": "/bin",
+        "LIQUI_HOME": "/tmp/home",
+        "LIQUI_ENV_FILE": "",
+        "RATE_LIMIT_PER_MINUTE": "0",
+    }
 
 
 def test_a_named_server_gives_a_database_of_our_own_and_is_left_as_it_was(private_mariadb: PrivateMariaDB) -> None:

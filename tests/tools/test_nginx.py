@@ -114,10 +114,10 @@ def test_rest_is_answered_by_the_wsgi_workers(transactional_db: None, nginx: Pri
 
 
 @pytest.mark.parametrize("path", SOCKET_PATHS)
-def test_websockets_reach_the_asgi_workers_which_take_them(nginx: PrivateNginx, path: str) -> None:
+def test_websockets_reach_the_asgi_workers_which_accept_them(nginx: PrivateNginx, path: str) -> None:
     # Of the two kinds of worker only this one sees a WebSocket in it: the other one would answer 404 as to any path.
     assert get(nginx, f"{path}?n=socket", **HANDSHAKE).status_code == 101
-    assert answered_by(nginx, f"{path}?n=socket") == nginx.sockets
+    assert answered_by(nginx, f'"uri":"{path}"') == nginx.sockets
     assert get(nginx, path).status_code == 404
 
 
@@ -185,6 +185,16 @@ def test_without_workers_a_json_error_comes_at_once() -> None:
         assert get(nginx, "/api/v1/symbols").json() == {"detail": "Service unavailable", "status_code": 502}
         assert get(nginx, "/api/v1/cache/x").json() == {"detail": "Service unavailable"}
         assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("path", ["/api/v1/ws/test", "/ws/x"])
+def test_the_key_of_a_socket_is_in_no_log_even_when_nobody_is_there_to_take_it(path: str) -> None:
+    PrivateNginx.install()
+    nobody = f"127.0.0.1:{free_port()}"
+    with PrivateNginx(nobody, nobody) as nginx:
+        assert get(nginx, f"{path}?x=1&token=secret", **HANDSHAKE).status_code == 502
+        assert answered_by(nginx, f'"uri":"{path}"') == nobody
+        assert "secret" not in nginx.log_path.read_text()
 
 
 def test_what_may_not_be_done_twice_is_asked_once(echo: PrivateNginx) -> None:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from accounts.audit import record, shell_actor
 from cachemgmt import tasks
 from cachemgmt.operations import answers_clear, cache_stats, symbol_invalidate, symbols_invalidate
 from cachemgmt.stores import store
@@ -63,15 +64,17 @@ class Command(BaseCommand):
 
     def clear(self, options: dict[str, Any]) -> None:
         pattern = options["pattern"]
-        self.removed(lambda: answers_clear(pattern), f"matching {pattern}")
+        self.removed("cache.clear", pattern, lambda: answers_clear(pattern), f"matching {pattern}")
 
     def invalidate(self, options: dict[str, Any]) -> None:
         for symbol in options["symbols"]:
-            self.removed(lambda symbol=symbol: symbol_invalidate(symbol), f"about {symbol.strip().upper()}")
+            name = symbol.strip().upper()
+            self.removed("cache.invalidate", name, lambda symbol=symbol: symbol_invalidate(symbol), f"about {name}")
 
     def invalidate_symbols(self, options: dict[str, Any]) -> None:
         symbols_invalidate()
         self.require_well()
+        record(shell_actor(), "cache.invalidate-symbols")
         if is_elsewhere():
             self.stdout.write(f"{ELSEWHERE}: it has been told to remove the list of symbols.")
         else:
@@ -79,6 +82,7 @@ class Command(BaseCommand):
 
     def warm(self, options: dict[str, Any]) -> None:
         if is_elsewhere():
+            record(shell_actor(), "cache.warm")
             tasks.warm.apply_async(expires=INTERVAL_S)  # type: ignore[attr-defined]  # celery's annotations have no tasks
             self.stdout.write(f"{ELSEWHERE}: its worker has been asked to warm them.")
             return
@@ -97,6 +101,7 @@ class Command(BaseCommand):
             raise CommandError(
                 f"Another run is at it: {running.done if running else 0} done. See: manage.py cache stats"
             )
+        record(shell_actor(), "cache.warm", amount=progress.made)
         fresh = progress.done - progress.made - progress.failed
         self.stdout.write(
             f"{progress.made} answers made in {progress.seconds} s, {fresh} were fresh, {progress.failed} failed."
@@ -104,9 +109,11 @@ class Command(BaseCommand):
         if progress.done < progress.total:
             raise CommandError(f"The database cannot be used: {settings.ENVIRONMENT.database_place}.")
 
-    def removed(self, remove: Callable[[], int], what: str) -> None:
+    def removed(self, action: str, target: str, remove: Callable[[], int], what: str) -> None:
         count = remove()
         self.require_well()
+        # What the server's memory holds, it alone knows.
+        record(shell_actor(), action, target, amount=None if is_elsewhere() else count)
         if is_elsewhere():
             self.stdout.write(
                 f"{ELSEWHERE}: it has been told to remove those {what}; how many there are, it alone knows."

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -16,9 +17,12 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
 from filelock import FileLock, Timeout
 from uvicorn.supervisors import ChangeReload
 
+from accounts.first import NAME as FIRST_NAME
+from accounts.first import first_administrator
 from liqui import startup
 from liqui.companions import companions
 from liqui.database_setup import DatabaseSetup
@@ -61,6 +65,7 @@ def serve(listener: socket.socket) -> None:
     try:
         exchange.start()
         database.run()
+        make_administrator()
         exchange.wait()
         if settings.LIQUI_FEED in COLLECTED_FEEDS:
             # In the server's event loop, to which the sockets' channel layer belongs.
@@ -80,6 +85,7 @@ def serve(listener: socket.socket) -> None:
 def serve_reloading(listener: socket.socket) -> None:
     """For development: a child process serves and is started again; there is no worker to restart with it."""
     DatabaseSetup().run()
+    make_administrator()
     print("Restarts when a file changes. Nothing is collected here, and no tasks run:")
     print("  .venv/bin/celery -A liqui worker --beat --pool threads")
     announce()
@@ -93,6 +99,8 @@ def server_options() -> dict[str, Any]:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        # uvicorn too believes X-Forwarded-For and -Proto; of the same proxies, then.
+        "forwarded_allow_ips": [str(network) for network in settings.TRUSTED_PROXIES],
         "timeout_graceful_shutdown": REQUESTS_STOP_S,
         "lifespan": "on",
         "ws": "websockets-sansio",
@@ -183,6 +191,39 @@ def bind_problem(host: str, port: int, error: OSError) -> str:
     return f"Cannot listen at HOST={host} PORT={port}: {error.strerror or error}."
 
 
+def make_administrator() -> None:
+    """Of a database of our own without users. (On the user's server, they make them: ``manage.py createsuperuser``.)"""
+    if settings.ENVIRONMENT.has_database_server:
+        return
+    try:
+        password = first_administrator()
+    except DatabaseError:
+        # `DatabaseSetup` says why, and the next start makes one.
+        return
+    if password:
+        announce_administrator(password, same_database())
+
+
+def same_database() -> str:
+    """What a command in another shell needs before it, to find the database of this process."""
+    made_up = {"sample": "FEED=sample ", "simulated": "FEED=simulated ", "replay": "FEED=simulated "}
+    home = f"LIQUI_HOME={shlex.quote(str(settings.LIQUI_HOME))} " if os.environ.get("LIQUI_HOME") else ""
+    return home + made_up.get(settings.LIQUI_FEED, "")
+
+
+def announce_administrator(password: str, variables: str) -> None:
+    """To the terminal and nowhere else. ``variables`` come before a command that finds this database."""
+    lines = [
+        "",
+        "  The console needs a sign-in. This is shown once:",
+        f"    name      {FIRST_NAME}",
+        f"    password  {password}",
+        f"    another   {variables}.venv/bin/python manage.py changepassword {FIRST_NAME}",
+        "",
+    ]
+    print("\n".join(lines), flush=True)
+
+
 def announce() -> None:
     """Where to look, in the terminal of the person who started this."""
     host = settings.ENVIRONMENT.host
@@ -193,6 +234,7 @@ def announce() -> None:
     lines = [
         "",
         f"  liqui    {root}/",
+        f"  console  {root}/admin/",
         f"  docs     {root}/docs",
         f"  health   {root}/health",
         f"  try      curl '{root}{example_path()}'",

@@ -1,6 +1,5 @@
 """`manage.py import_liquidations`: forced orders from files, or from another liqui_api, into the user's table."""
 
-import csv
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,12 +13,14 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
+from accounts.audit import Outcome, record, shell_actor
 from liquidations.domain import MAX_TIMESTAMP_MS, parse_timestamp_ms
 from liquidations.importing.api import LiquiClient, take_over
 from liquidations.importing.checkpoint import Checkpoint
 from liquidations.importing.formats import FORMATS, ReadOptions
-from liquidations.importing.outcomes import Record, Rejected, SourceUnusable
+from liquidations.importing.outcomes import Rejected, SourceUnusable
 from liquidations.importing.progress import progress_on
+from liquidations.importing.rejects import RejectsFile
 from liquidations.importing.run import Importer
 from liquidations.importing.sources import files_find
 from liquidations.importing.values import required_decimal
@@ -79,15 +80,28 @@ database unless FEED in the environment says otherwise. The formats, recognised 
         write = check_only if options["dry_run"] else orders_write
         with rejects_open(options["rejects"]) as rejects:
             importer = Importer(write, RejectsFile(rejects) if rejects else None)
+            target = None if options["dry_run"] else without_login(options["from_api"]) or " ".join(options["paths"])
             if options["from_api"]:
-                self.run(importer, lambda: self.import_api(importer, place, options))
+                self.run(importer, lambda: self.import_api(importer, place, options), target)
             else:
-                self.run(importer, lambda: self.import_files(importer, read_options, options))
+                self.run(importer, lambda: self.import_files(importer, read_options, options), target)
 
-    def run(self, importer: Importer, work: Callable[[], None]) -> None:
-        """Do the work, and whatever ends it, print what is committed."""
+    def run(self, importer: Importer, work: Callable[[], None], target: str | None) -> None:
+        """Do the work, and whatever ends it, print and record what is committed. ``target`` None: nothing was."""
+        outcome: Outcome = "failed"
         try:
-            work()
+            self.attempt(importer, work)
+            outcome = "done"
+        finally:
+            if target is not None:
+                summary = importer.summary
+                actor, inserted, others = shell_actor(), summary.inserted, summary.duplicates
+                record(actor, "import.run", target, amount=inserted, outcome=outcome, duplicates=others)
+
+    def attempt(self, importer: Importer, work: Callable[[], None]) -> None:
+        try:
+            with importer.interrupts.watched():
+                work()
         except KeyboardInterrupt:
             self.conclude(importer)
             raise CommandError(
@@ -134,17 +148,6 @@ database unless FEED in the environment says otherwise. The formats, recognised 
         return self.stderr._out  # type: ignore[attr-defined]
 
 
-class RejectsFile:
-    """Writes each rejected line with its place and reason."""
-
-    def __init__(self, file: TextIO) -> None:
-        self.rows = csv.writer(file)
-        self.rows.writerow(("file", "line", "reason", "text"))
-
-    def __call__(self, label: str, record: Record, reason: str) -> None:
-        self.rows.writerow((label, record.line, reason, record.text.decode("utf-8", "backslashreplace")))
-
-
 def rejects_open(path: str | None) -> AbstractContextManager[TextIO | None]:
     if path is None:
         return nullcontext()
@@ -183,6 +186,14 @@ def time_of(text: str | None, default_ms: int) -> int:
         return default_ms if text is None else max(parse_timestamp_ms(text), 0)
     except (ValueError, OverflowError):
         raise CommandError(f"{text!r} is neither Unix milliseconds nor an ISO 8601 time") from None
+
+
+def without_login(url: str | None) -> str:
+    """The address as it may be kept."""
+    try:
+        return str(httpx.URL(url).copy_with(username=None, password=None)) if url else ""
+    except httpx.InvalidURL:
+        return "an address that is none"
 
 
 def database_place() -> str:

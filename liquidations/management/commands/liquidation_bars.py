@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 from tqdm import tqdm
 
+from accounts.audit import record, shell_actor
 from liquidations.bars import bars_advance, bars_rebuild, bars_status, clock_ms, stale_days_build_some, stale_symbols
 from liquidations.caching import orders_changed_outside
 from liquidations.domain import MAX_TIMESTAMP_MS, format_iso, parse_timestamp_ms
@@ -46,7 +47,9 @@ class Command(BaseCommand):
 
     def rebuild(self, options: dict[str, Any]) -> None:
         bars_advance(clock_ms())
-        bars_rebuild(options["symbol"], *self.window(options))
+        window = self.window(options)
+        bars_rebuild(options["symbol"], *window)
+        record(shell_actor(), "bars.rebuild", options["symbol"] or "", since_ms=window[0], until_ms=window[1])
         # Whoever rebuilds does so because rows were changed behind our back.
         orders_changed_outside(options["symbol"])
         self.build_stale_days()
@@ -78,6 +81,8 @@ class Command(BaseCommand):
         for difference in bars_verify(options["symbol"], *self.window(options), repair=options["repair"]):
             found += 1
             self.stdout.write(str(difference))
+        if options["repair"]:
+            record(shell_actor(), "bars.repair", options["symbol"] or "", amount=found)
         if not found:
             stale = bars_status().stale_days
             self.stdout.write(f"Every bar equals the table{f'; {stale} stale days were left out' if stale else ''}.")
