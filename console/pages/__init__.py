@@ -1,0 +1,1 @@
+"""The pages: each module lists its own as ``pages``."""
