@@ -83,7 +83,11 @@ class Spool:
         return bool(self.memory) or self.size > NEAR * self.max_bytes or self.free_bytes() < MIN_FREE_BYTES / NEAR
 
     def free_bytes(self) -> int:
-        return shutil.disk_usage(self.folder).free
+        try:
+            return shutil.disk_usage(self.folder).free
+        except OSError:
+            # The folder is gone, or its disk: there is no room, and that is said.
+            return 0
 
     def append(self, order: Liquidation) -> int | None:
         """Keep an order; its number, or None when there is no room left anywhere and it was dropped."""

@@ -147,3 +147,12 @@ def test_without_room_on_the_disk_nothing_is_written_and_memory_takes_over(
     spool = filled(tmp_path, orders)
     assert (spool.size, spool.is_near_full, list(tmp_path.glob("*.spool"))) == (0, True, [])
     assert drained(spool) == orders
+
+
+def test_a_folder_that_is_gone_is_a_full_one(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", MB)
+    (tmp_path / "spool").rmdir()
+    orders = [liquidation(number) for number in range(3)]
+    assert [spool.append(order) for order in orders] == [1, 2, 3]
+    assert (spool.free_bytes(), spool.is_near_full) == (0, True)
+    assert drained(spool) == orders
