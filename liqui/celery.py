@@ -7,9 +7,9 @@ from celery import Celery
 from celery.signals import beat_init, celeryd_init, setup_logging, worker_ready
 from django.conf import settings
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liqui.settings")
+from liqui.settings.environment import COLLECTED_FEEDS
 
-COLLECTED_FEEDS = ("live", "simulated", "replay")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liqui.settings")
 
 app = Celery("liqui")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -1,8 +1,8 @@
 """Production's programs on this machine, in one command:  python -m tools.serve [--workers N]
 
 nginx at HOST:PORT, granian's WSGI workers for REST and ASGI workers for sockets, Celery's worker and beat, and the
-collector (FEED=live), with a MariaDB and a Redis of their own unless the environment names others. What they keep and
-log is in LIQUI_HOME/serve.
+collector where the feed is collected, with a MariaDB and a Redis of their own unless the environment names others.
+What they keep and log is in LIQUI_HOME/serve.
 Whatever dies is started again; Ctrl-C or SIGTERM ends everything.
 """
 
@@ -21,6 +21,7 @@ import django
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from liqui.settings.environment import COLLECTED_FEEDS, SIMULATED_FEEDS
 from tools.backends import Login, execute
 from tools.packages import PackagesMissing
 from tools.programs import REST_STREAMS, Program, ProgramFailed, WebServer, manage, rest_command, sockets_command
@@ -37,6 +38,10 @@ DURABLE = ("--innodb-flush-log-at-trx-commit=1", "--innodb-doublewrite=1", "--so
 BOUNDED = ("--maxmemory", "256mb", "--maxmemory-policy", "volatile-lru")
 DATABASE = "liqui"
 COMMANDS = "  commands LIQUI_ENV_FILE={} .venv/bin/python manage.py …\n"
+NO_EXCHANGE = (
+    "liqui: FEED={} plays no exchange here, as make run does: use FEED=live or sample, or name a running "
+    "manage.py exchange_simulator with BINANCE_WS_BASE_URL and BINANCE_API_BASE_URL"
+)
 PREPARE = "from liqui.database_setup import database_prepare; database_prepare()"
 # What makes another process one of these.
 SHARED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "JWT_SECRET", "FEED", "LIQUI_HOME", "PROMETHEUS_MULTIPROC_DIR")
@@ -52,6 +57,9 @@ def main(arguments: Sequence[str]) -> int:
     from liqui.metrics import remove_dead_files
 
     startup.refuse_faults()
+    if settings.LIQUI_FEED in SIMULATED_FEEDS and not settings.ENVIRONMENT.names_an_exchange:
+        print(NO_EXCHANGE.format(settings.LIQUI_FEED), file=sys.stderr)
+        return 1
     remove_dead_files(settings.METRICS_DIR)
     for number in SIGNALS:
         signal.signal(number, stopped)
@@ -109,7 +117,7 @@ class Programs:
         for program in (
             rest,
             sockets,
-            *([collector] if settings.LIQUI_FEED == "live" else []),
+            *([collector] if settings.LIQUI_FEED in COLLECTED_FEEDS else []),
             Program("worker", ("celery", "-A", "liqui", "worker"), variables, self.home / "worker"),
             Program("beat", ("celery", "-A", "liqui", "beat"), variables, self.home / "beat"),
             PrivateNginx(rest.address, sockets.address, listen, self.home / "nginx"),

@@ -20,6 +20,7 @@ import environ
 FEEDS = ("none", "sample", "live", "simulated", "replay:FILE", "auto")
 # Data that a simulator plays: they never share a database with what is real.
 SIMULATED_FEEDS = ("simulated", "replay")
+COLLECTED_FEEDS = ("live", *SIMULATED_FEEDS)
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("console", "json")
 DATABASE_NAMES = ("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_DATABASE", "DB_NAME")

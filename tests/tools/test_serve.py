@@ -157,6 +157,15 @@ def test_a_second_one_on_the_same_folder_is_refused(serving: Serving) -> None:
     assert f"is in use by liqui, process {serving.process.pid}" in second.stderr
 
 
+def test_a_simulated_feed_without_an_exchange_is_refused_in_one_line(tmp_path: Path) -> None:
+    environment = clean_environment(os.environ, str(tmp_path)) | {"FEED": "simulated", "PORT": str(free_port())}
+    refused = subprocess.run(
+        [sys.executable, "-m", "tools.serve"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "FEED=simulated plays no exchange here" in refused.stderr
+
+
 def test_sigterm_ends_everything_and_the_data_stay(serving: Serving) -> None:
     began = time.monotonic()
     serving.process.terminate()

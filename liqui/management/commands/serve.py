@@ -30,9 +30,9 @@ from liqui.embedded import EmbeddedCelery
 from liqui.feed import OwnExchange, decide_and_start_again
 from liqui.guide import OWN_DATA_STEPS, example_path
 from liqui.metrics import remove_dead_files
+from liqui.settings.environment import COLLECTED_FEEDS, SIMULATED_FEEDS
 from streams.collecting.collector import Collector, Options
 
-COLLECTED_FEEDS = ("live", "simulated", "replay")
 # Within the five seconds that a stop may take: open requests, then tasks, then whatever is left.
 REQUESTS_STOP_S = 1.5
 TASKS_STOP_S = 2.5
@@ -240,7 +240,7 @@ def announce() -> None:
         f"  try      curl '{root}{example_path()}'",
         "",
     ]
-    if settings.LIQUI_FEED in ("simulated", "replay"):
+    if settings.LIQUI_FEED in SIMULATED_FEEDS:
         lines += ["  SIMULATED: the exchange is made up. For Binance's own data: make run FEED=live", ""]
     if settings.LIQUI_FEED == "sample":
         lines += ["  This is sample data. To serve your own:", *(f"    {step}" for step in OWN_DATA_STEPS), ""]
