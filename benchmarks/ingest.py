@@ -50,7 +50,8 @@ def store_rates() -> dict[int, float]:
 
     django.setup()
     from liqui.database_setup import database_prepare
-    from streams.outbox import clock_ms, orders_store
+    from marketdata.clock import clock_ms
+    from streams.outbox import orders_store
 
     database_prepare()
     now_ms = clock_ms()

@@ -7,9 +7,10 @@ from django.db import Error as DatabaseError
 from console.jobs import JobFailed, Report, work_for
 from console.models import Job
 from console.texts import counted
-from liquidations.bars import bars_advance, bars_rebuild, bars_status, clock_ms, stale_days_build_some, stale_symbols
+from liquidations.bars import bars_advance, bars_rebuild, bars_status, stale_days_build_some, stale_symbols
 from liquidations.caching import orders_changed_outside
 from liquidations.verifying import bars_verify, known_symbols
+from marketdata.clock import clock_ms
 
 SHOWN_DIFFERENCES = 200
 

@@ -16,7 +16,8 @@ from console.samples import sample_last
 from database.errors import QueryTimeout
 from database.reading import reading
 from liquidations.table import table_problem
-from streams.health import clock_ms, collectors_summary
+from marketdata.clock import clock_ms
+from streams.health import collectors_summary
 
 Status = Literal["healthy", "degraded", "unhealthy", "disabled"]
 

@@ -7,7 +7,7 @@ from celery import Celery
 from celery.signals import beat_init, celeryd_init, setup_logging, worker_ready
 from django.conf import settings
 
-from liqui.settings.environment import COLLECTED_FEEDS
+from liqui.settings.feeds import COLLECTED_FEEDS
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liqui.settings")
 

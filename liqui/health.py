@@ -19,7 +19,8 @@ from database.errors import QueryTimeout
 from liqui import __version__
 from liqui.limits import limits_health
 from liquidations.table import table_problem
-from streams.health import Summary, clock_ms, collectors_summary
+from marketdata.clock import clock_ms
+from streams.health import Summary, collectors_summary
 
 Component = dict[str, Any]
 STATUS_UNKNOWN = "the collectors' status cannot be read"

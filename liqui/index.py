@@ -10,7 +10,7 @@ from django.utils.cache import patch_vary_headers
 from liqui import __version__
 from liqui.errors import get_only, json_response
 from liqui.guide import OWN_DATA_STEPS, example_path
-from liqui.settings.environment import SIMULATED_FEEDS
+from liqui.settings.feeds import SIMULATED_FEEDS
 
 
 @get_only

@@ -12,7 +12,6 @@ A rebuild is nothing but marking every day as stale: meanwhile the table answers
 and what is killed half-way leaves its marks behind.
 """
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +35,7 @@ from liquidations.schema import WINDOW_INDEX
 from liquidations.table import spellings_forget, symbol_spellings, table_profile
 from liquidations.types import ForcedOrder
 from liquidations.windows import COUNTED, integer_division, notional_sum, summed, window_condition
+from marketdata.clock import clock_ms
 
 logger = structlog.get_logger(__name__)
 
@@ -54,10 +54,6 @@ class BarsStatus:
     lag_ms: int | None
     stale_days: int
     stale_symbols: int
-
-
-def clock_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def reread_ms() -> int:

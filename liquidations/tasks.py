@@ -16,13 +16,13 @@ from liquidations.bars import (
     bars_build,
     bars_rebuild,
     bars_status,
-    clock_ms,
     stale_days_build,
 )
 from liquidations.caching import orders_changed_outside
 from liquidations.domain import MAX_TIMESTAMP_MS
 from liquidations.sample_fill import sample_fill
 from liquidations.table import TableUnusable
+from marketdata.clock import clock_ms
 
 logger = structlog.get_logger(__name__)
 

@@ -16,6 +16,7 @@ from accounts.callers import anonymous
 from api.addresses import client_address
 from database.errors import QueryTimeout
 from liquidations.volume import BAD_TIMEFRAME, TIMEFRAMES_MS
+from marketdata.clock import clock_ms
 from streams.admission import Allowance, Refused, admit, count, environ_of, open_by_client
 from streams.figures import CONNECTIONS, DROPPED, REFUSED
 from streams.filters import NO_FILTER, BadFilter, filter_read
@@ -39,7 +40,7 @@ from streams.reading import read
 from streams.snapshots import UnknownSymbol, orders_snapshot, resumption
 from streams.tail import Tail
 from streams.types import LiveOrder
-from streams.volume_series import VolumeSeries, board, now_ms
+from streams.volume_series import VolumeSeries, board
 
 logger = structlog.get_logger(__name__)
 
@@ -161,7 +162,7 @@ class Socket(AsyncWebsocketConsumer):
 
     async def fail(self, message: str, code: int = FATAL) -> None:
         """An error frame, then the end, with the same reason."""
-        self.put(error_frame(message, now_ms()))
+        self.put(error_frame(message, clock_ms()))
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await self.settled()
@@ -221,7 +222,7 @@ class Socket(AsyncWebsocketConsumer):
             self.is_quiet, self.quiet_since_s = True, now_s
         elif now_s - self.quiet_since_s >= settings.WS_HEARTBEAT_INTERVAL:
             self.quiet_since_s = now_s
-            self.put(heartbeat_frame(self.heartbeat_symbol, now_ms()))
+            self.put(heartbeat_frame(self.heartbeat_symbol, clock_ms()))
 
     @property
     def heartbeat_symbol(self) -> str | None:
@@ -284,7 +285,7 @@ class SymbolSocket(Socket):
         hub().join(self, self.symbol)
         snapshot = await read(orders_snapshot, self.symbol)
         shown = snapshot.orders if self.sends_orders else []
-        self.put(initial_frame(self.symbol, shown, now_ms(), simulated=is_simulated()))
+        self.put(initial_frame(self.symbol, shown, clock_ms(), simulated=is_simulated()))
         self.tail.open(snapshot.head, shown)
         await self.serve_volume(self.query.get("timeframe"))
 
@@ -340,7 +341,7 @@ class AllSymbolsSocket(Socket):
             await self.resume(since_number(since))
 
     async def resume(self, since: int) -> None:
-        start = await read(resumption, since, now_ms())
+        start = await read(resumption, since, clock_ms())
         self.put_feed(hub().head, start.after, start.message)
         reached = await self.replay(start.after)
         # From here on live orders wait, until those that came while the others were sent have been sent too.
@@ -366,7 +367,7 @@ class AllSymbolsSocket(Socket):
             resumed_from=resumed_from,
             complete=message is None,
             message=message,
-            timestamp=iso(now_ms()),
+            timestamp=iso(clock_ms()),
         )
         self.put(text(frame))
 
@@ -377,12 +378,12 @@ class AllSymbolsSocket(Socket):
         try:
             self.filter = self.filter.changed(message)
         except BadFilter as error:
-            self.put(error_frame(str(error), now_ms()))
+            self.put(error_frame(str(error), clock_ms()))
             return
         self.wants_all = self.filter == NO_FILTER
         wanted, symbols = self.filter, self.filter.symbols
         listed = None if symbols is None else sorted(symbols)
-        self.put(text(FilterFrame(wanted.min_usd, wanted.side, listed, iso(now_ms()))))
+        self.put(text(FilterFrame(wanted.min_usd, wanted.side, listed, iso(clock_ms()))))
 
     def take(self, order: LiveOrder) -> None:
         # The short way for nearly all sockets nearly always: this runs for each order and socket.

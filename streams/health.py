@@ -1,6 +1,5 @@
 """How the collectors are, as `/health` tells it."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +69,3 @@ def told(row: CollectorStatus, now_ms: int) -> dict[str, Any]:
 
 def age_s(then_ms: int | None, now_ms: int) -> float | None:
     return round((now_ms - then_ms) / 1000, 1) if then_ms else None
-
-
-def clock_ms() -> int:
-    return time.time_ns() // 1_000_000

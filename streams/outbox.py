@@ -1,7 +1,6 @@
 """Stored forced orders in the order of their numbers, for sockets: written with the orders, kept for a day."""
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
@@ -13,6 +12,7 @@ from liquidations.domain import canonical_symbol
 from liquidations.services import orders_merge, writers_lock
 from liquidations.table import table_profile
 from liquidations.types import ForcedOrder
+from marketdata.clock import clock_ms
 from marketdata.types import Liquidation
 from streams.instruments import instrument_known
 from streams.messages import order_frame
@@ -85,12 +85,6 @@ def outbox_since(sequence: int, limit: int) -> list[LiveOrder]:
     return read(OutboxOrder.objects.filter(sequence__gt=sequence).order_by("sequence")[:limit])
 
 
-def outbox_last(symbol: str | None = None, limit: int = 50) -> list[LiveOrder]:
-    """The newest orders, of one symbol or of all, the highest number first."""
-    of_symbol = {} if symbol is None else {"symbol": symbol}
-    return read(OutboxOrder.objects.filter(**of_symbol).order_by("-sequence")[:limit])
-
-
 def outbox_head() -> int:
     """The highest number so far; 0 before the first."""
     return StreamCounter.objects.filter(pk=COUNTER).values_list("last", flat=True).first() or 0
@@ -152,7 +146,3 @@ def plain(number: Decimal) -> str:
 
 def read(rows: QuerySet[OutboxOrder]) -> list[LiveOrder]:
     return [LiveOrder(**row) for row in rows.values(*LiveOrder.__struct_fields__)]
-
-
-def clock_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -5,9 +5,10 @@ from celery import shared_task
 from django.db import Error
 
 from database.errors import classify
+from marketdata.clock import clock_ms
 from streams.commands import commands_prune
 from streams.gaps import coverage_prune
-from streams.outbox import clock_ms, outbox_prune
+from streams.outbox import outbox_prune
 
 logger = structlog.get_logger(__name__)
 

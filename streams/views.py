@@ -15,9 +15,9 @@ from api.parameters import IntegerParameter, QueryParameters, StringParameter
 from api.shapes import Shape, error
 from liquidations.documentation import UNREADABLE
 from liquidations.domain import MAX_TIMESTAMP_MS, parse_timestamp_ms
+from marketdata.clock import clock_ms
 from marketdata.venues.binance.routes import ALL_LIQUIDATIONS
 from streams.gaps import gaps, longest
-from streams.outbox import clock_ms
 
 DAY_MS = 86_400_000
 LONGEST_WINDOW_MS = 366 * DAY_MS

@@ -1,11 +1,11 @@
 """The volume buckets of one symbol and timeframe, kept up to date for all sockets of a process that show them."""
 
 import asyncio
-import time
 from decimal import Decimal
 
 from liquidations.domain import DAY_MS, floor_ms
 from liquidations.volume import NOTHING, TIMEFRAMES_MS, VolumeSum, volume_bucket, volume_buckets
+from marketdata.clock import clock_ms
 from streams.hub import hub
 from streams.messages import volume_frame
 from streams.outgoing import Outgoing
@@ -33,7 +33,7 @@ class VolumeSeries:
     async def seed(self) -> None:
         """Raises what the database raises; then this series is of no use."""
         hub().join(self, self.symbol)
-        snapshot = await read(volume_snapshot, self.symbol, self.timeframe_ms, now_ms())
+        snapshot = await read(volume_snapshot, self.symbol, self.timeframe_ms, clock_ms())
         self.sums = snapshot.sums
         self.tail.open(snapshot.head)
 
@@ -53,7 +53,7 @@ class VolumeSeries:
             self.touched.add(open_ms)
 
     def first_ms(self) -> int:
-        return floor_ms(now_ms() - DAY_MS, self.timeframe_ms)
+        return floor_ms(clock_ms() - DAY_MS, self.timeframe_ms)
 
     async def listen(self, outgoing: Outgoing) -> None:
         """Send the history, then every change of it. Raises what the database raises."""
@@ -61,7 +61,7 @@ class VolumeSeries:
         self.flush()
         if self.sums:
             buckets = volume_buckets(self.sums, self.timeframe_ms)
-            outgoing.put(volume_frame(self.symbol, self.timeframe, buckets, now_ms(), is_update=False))
+            outgoing.put(volume_frame(self.symbol, self.timeframe, buckets, clock_ms(), is_update=False))
         self.listeners.add(outgoing)
 
     async def flush_for_ever(self) -> None:
@@ -78,7 +78,7 @@ class VolumeSeries:
             return
         buckets = [volume_bucket(open_ms, self.sums[open_ms]) for open_ms in sorted(self.touched)]
         self.touched.clear()
-        frame = volume_frame(self.symbol, self.timeframe, buckets, now_ms(), is_update=True)
+        frame = volume_frame(self.symbol, self.timeframe, buckets, clock_ms(), is_update=True)
         for outgoing in tuple(self.listeners):
             outgoing.put(frame)
 
@@ -114,10 +114,6 @@ class VolumeBoard:
 def has_failed(series: VolumeSeries) -> bool:
     seeded = series.seeded
     return seeded.done() and (seeded.cancelled() or seeded.exception() is not None)
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 board = VolumeBoard()

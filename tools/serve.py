@@ -21,7 +21,7 @@ import django
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from liqui.settings.environment import COLLECTED_FEEDS, SIMULATED_FEEDS
+from liqui.settings.feeds import COLLECTED_FEEDS, SIMULATED_FEEDS
 from tools.backends import Login, execute
 from tools.packages import PackagesMissing
 from tools.programs import REST_STREAMS, Program, ProgramFailed, WebServer, manage, rest_command, sockets_command

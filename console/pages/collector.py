@@ -16,8 +16,9 @@ from accounts.roles import Role
 from console.live_rate import COLLECTED_FEEDS
 from console.registry import Page
 from console.site import render
+from marketdata.clock import clock_ms
 from streams.commands import Action, Asked, command_ask, commands_last
-from streams.health import clock_ms, collectors_summary
+from streams.health import collectors_summary
 from streams.models import CollectorStatus
 
 ACTIONS: dict[str, str] = {

@@ -24,9 +24,9 @@ from console.site import render
 from console.slow_queries import slowest
 from database.errors import QueryTimeout
 from liquidations.bars import bars_status, reread_ms
+from marketdata.clock import clock_ms
 from marketdata.venues.binance.routes import ALL_LIQUIDATIONS
 from streams.gaps import gaps
-from streams.outbox import clock_ms
 
 DAY_MS = 86_400_000
 SPANS = {"hour": (timedelta(hours=1), timedelta(minutes=1)), "day": (timedelta(days=1), timedelta(minutes=15))}

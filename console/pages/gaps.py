@@ -13,10 +13,10 @@ from console.fields import UtcField, choice_field
 from console.registry import Page
 from console.site import render
 from console.texts import utc_time
+from marketdata.clock import clock_ms
 from marketdata.venues.binance.routes import ALL_LIQUIDATIONS
 from streams.gaps import Gap, gaps, longest
 from streams.models import StreamCoverage
-from streams.outbox import clock_ms
 
 DAY_MS = 86_400_000
 LONGEST_WINDOW_MS = 400 * DAY_MS  # so far back goes the ledger

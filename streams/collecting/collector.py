@@ -14,6 +14,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from filelock import FileLock, Timeout
 
+from marketdata.clock import clock_ms
 from marketdata.errors import FeedMismatch, LiquiError, VenuePayloadError
 from marketdata.models import InstrumentRow
 from marketdata.services import REAL_FEEDS, instruments_sync
@@ -24,7 +25,6 @@ from marketdata.venues.binance.wire import decode
 from streams.collecting.coverage import Coverage
 from streams.collecting.follower import Follower
 from streams.collecting.publisher import Publisher
-from streams.collecting.session import clock_ms
 from streams.collecting.spool import Spool
 from streams.collecting.status import CONNECTIONS, LOST, Counters, State, status_write
 from streams.collecting.times import Times

@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 import structlog
 from websockets.exceptions import WebSocketException
 
+from marketdata.clock import clock_ms
 from marketdata.errors import FeedMismatch, LiquiError, VenueRateLimited
 from marketdata.venues.binance import VENUE
 from marketdata.venues.binance.refusals import connection_fault
 from streams.backoff import Backoff
 from streams.collecting.breaker import Breaker
 from streams.collecting.coverage import Coverage
-from streams.collecting.session import OnFrame, Session, clock_ms
+from streams.collecting.session import OnFrame, Session
 from streams.collecting.times import Times
 
 logger = structlog.get_logger(__name__)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from marketdata.clock import clock_ms
 from marketdata.errors import LiquiError, VenueUnavailable
 from marketdata.venues.binance import SIMULATED_HEADER, VENUE
 from marketdata.venues.binance.refusals import connection_fault
@@ -155,7 +156,3 @@ class Session:
 
     async def close(self) -> None:
         await self.socket.close()
-
-
-def clock_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -9,11 +9,11 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import AuditEntry
+from marketdata.clock import clock_ms
 from streams.collecting.status import State, status_write
 from streams.commands import FRESH_MS, KEPT_MS, command_ask, commands_last, commands_prune, commands_take
 from streams.gaps import gaps
 from streams.models import CollectorCommand
-from streams.outbox import clock_ms
 from tests.console.data_pages import signed_in, text_of
 from tests.streams.collecting.test_collector import STREAM, collecting, connected, inject, setting
 from tests.streams.simulator.running import running, until

@@ -24,10 +24,10 @@ from database import slow
 from database.errors import QueryTimeout
 from database.reading import reading
 from liquidations.services import orders_write
+from marketdata.clock import clock_ms
 from streams.collecting.status import State, status_write
 from streams.gaps import coverage_write
 from streams.models import CollectorStatus, OutboxOrder
-from streams.outbox import clock_ms
 from tests.backend import server_only
 from tests.cachemgmt.troubles import killed
 from tests.console.data_pages import signed_in, text_of

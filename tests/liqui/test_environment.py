@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqui.settings.environment import DATABASE_NAMES, REDIS_NAMES, Environment, environment_read
+from liqui.settings.databases import DATABASE_NAMES
+from liqui.settings.environment import REDIS_NAMES, Environment, environment_read
 from tools.environment import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]

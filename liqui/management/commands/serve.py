@@ -30,7 +30,7 @@ from liqui.embedded import EmbeddedCelery
 from liqui.feed import OwnExchange, decide_and_start_again
 from liqui.guide import OWN_DATA_STEPS, example_path
 from liqui.metrics import remove_dead_files
-from liqui.settings.environment import COLLECTED_FEEDS, SIMULATED_FEEDS
+from liqui.settings.feeds import COLLECTED_FEEDS, SIMULATED_FEEDS
 from streams.collecting.collector import Collector, Options
 
 # Within the five seconds that a stop may take: open requests, then tasks, then whatever is left.

@@ -9,11 +9,12 @@ from django.db import Error
 from tqdm import tqdm
 
 from accounts.audit import record, shell_actor
-from liquidations.bars import bars_advance, bars_rebuild, bars_status, clock_ms, stale_days_build_some, stale_symbols
+from liquidations.bars import bars_advance, bars_rebuild, bars_status, stale_days_build_some, stale_symbols
 from liquidations.caching import orders_changed_outside
 from liquidations.domain import MAX_TIMESTAMP_MS, format_iso, parse_timestamp_ms
 from liquidations.table import TableUnusable
 from liquidations.verifying import bars_verify
+from marketdata.clock import clock_ms
 
 ACTIONS = {
     "build": "bring the bars up to date",

@@ -15,12 +15,12 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from liquidations.models import LiquidationOrder
+from marketdata.clock import clock_ms
 from marketdata.models import InstrumentRow
 from streams.collecting import writer
 from streams.collecting.collector import Collector, CollectorRuns, Options
 from streams.gaps import gaps
 from streams.models import CollectorStatus, OutboxOrder, StreamCoverage
-from streams.outbox import clock_ms
 from streams.simulator.rules import Limits
 from streams.types import LIQUIDATIONS_GROUP, LiveOrder, live_orders_decode
 from tests.streams.simulator.running import SECONDS, Running, running, until

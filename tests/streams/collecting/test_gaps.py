@@ -9,11 +9,11 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketdata.clock import clock_ms
 from marketdata.venues.binance.routes import ALL_LIQUIDATIONS
 from streams.collecting.coverage import Coverage
 from streams.gaps import KEPT_MS, Gap, complement, coverage_write, gaps
 from streams.models import StreamCoverage
-from streams.outbox import clock_ms
 from streams.tasks import prune_outbox
 
 DAY = 1_795_000_000_000
