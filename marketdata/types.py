@@ -36,7 +36,11 @@ class Liquidation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trade(msgspec.Struct, frozen=True, kw_only=True):
-    """Fills of one taker order at one price. ``id`` grows by one from trade to trade of a symbol."""
+    """Fills of one taker order at one price. ``id`` grows by one from trade to trade of a symbol.
+
+    ``first_trade_id`` and ``last_trade_id`` are the single fills in it, by which it is joined to a candle of the
+    venue's; of a fill on its own both are its id. Times are ms UTC.
+    """
 
     venue: str
     symbol: str
@@ -46,6 +50,102 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     taker_side: Side
     event_ms: int
     received_ms: int
+    first_trade_id: int
+    last_trade_id: int
+
+
+Level = tuple[Decimal, Decimal]  # price, quantity in base asset
+
+
+class DepthDelta(msgspec.Struct, frozen=True, kw_only=True, tag="depth_delta"):
+    """Changed levels of an order book, each with its new quantity: 0 removes the level.
+
+    Update ids: it holds the updates from ``first_id`` to ``final_id`` and follows the delta that ended with
+    ``previous_final_id`` (Binance's U, u and pu).
+    """
+
+    venue: str
+    symbol: str
+    first_id: int
+    final_id: int
+    previous_final_id: int
+    bids: list[Level]
+    asks: list[Level]
+    event_ms: int
+
+
+class DepthSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="depth_snapshot"):
+    """A whole order book, or its best levels: bids best (highest) first, asks best (lowest) first."""
+
+    venue: str
+    symbol: str
+    last_update_id: int
+    bids: list[Level]
+    asks: list[Level]
+    event_ms: int
+
+
+class BookTicker(msgspec.Struct, frozen=True, kw_only=True):
+    """The best levels of a book once the update ``update_id`` is in it."""
+
+    venue: str
+    symbol: str
+    update_id: int
+    best_bid: Level
+    best_ask: Level
+    event_ms: int
+
+
+class CandleSource(StrEnum):
+    """Where a candle's figures come from."""
+
+    TRADES = "trades"  # built here, from every trade of its time
+    VENUE = "venue"  # the venue's own kline
+    IMPORT = "import"  # a file of the user's
+    ROLLUP = "rollup"  # rolled up here from shorter ones
+
+
+class Candle(msgspec.Struct, frozen=True, kw_only=True, tag="candle"):
+    """Prices and volumes of [open_ms, open_ms + one ``timeframe``), ms UTC.
+
+    ``volume`` and ``taker_buy_volume`` are in base asset, ``quote_volume`` and ``taker_buy_quote_volume`` in quote
+    asset. What a source does not tell is None. ``is_closed``: its time is over. ``is_empty``: nothing was traded, and
+    all prices are the last close.
+    """
+
+    venue: str
+    symbol: str
+    timeframe: str
+    open_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal | None = None
+    taker_buy_volume: Decimal | None = None
+    taker_buy_quote_volume: Decimal | None = None
+    trade_count: int | None = None  # of single fills, as the venue counts
+    is_closed: bool = True
+    is_empty: bool = False
+    source: CandleSource = CandleSource.VENUE
+
+
+class Kline(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue's candle as it stands at ``event_ms``, with the ids of the first and last fill in it (-1: none)."""
+
+    candle: Candle
+    first_trade_id: int
+    last_trade_id: int
+    event_ms: int
+
+
+class Ticker(msgspec.Struct, frozen=True, kw_only=True):
+    """A symbol's last price, and what was traded in the last 24 hours, in quote asset."""
+
+    symbol: str
+    last_price: Decimal
+    quote_volume: Decimal
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):

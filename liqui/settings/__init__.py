@@ -58,6 +58,8 @@ WS_MAX_PER_CLIENT = ENVIRONMENT.ws_max_per_client
 WS_MESSAGES_PER_SECOND = ENVIRONMENT.ws_messages_per_second
 WS_MAX_QUEUED = ENVIRONMENT.ws_max_queued
 WS_HEARTBEAT_INTERVAL = ENVIRONMENT.ws_heartbeat_interval
+MAX_ORDERBOOK_LIMIT = ENVIRONMENT.max_orderbook_limit
+UDF_MARKS_MIN_USD = ENVIRONMENT.udf_marks_min_usd
 
 # Every process writes its figures into one folder and any web worker answers with the sum of all: several web
 # workers and Celery need no port of their own. prometheus_client reads the name when it is first imported.

@@ -89,6 +89,8 @@ class Environment:
     ws_messages_per_second: int
     ws_max_queued: int
     ws_heartbeat_interval: int
+    max_orderbook_limit: int
+    udf_marks_min_usd: int
     problems: list[Problem]
 
     @property
@@ -185,6 +187,8 @@ def environment_read(variables: Mapping[str, str], base_dir: Path) -> Environmen
         ws_messages_per_second=reader.integer("WS_MESSAGES_PER_SECOND", 20, 1, 100_000),
         ws_max_queued=reader.integer("WS_MAX_QUEUED", 1000, 1, 1_000_000),
         ws_heartbeat_interval=reader.integer("WS_HEARTBEAT_INTERVAL", 30, 1, 3600),
+        max_orderbook_limit=reader.integer("MAX_ORDERBOOK_LIMIT", 5000, 5, 5000),
+        udf_marks_min_usd=reader.integer("UDF_MARKS_MIN_USD", 100_000, 0, 1_000_000_000),
         problems=reader.problems,
     )
 

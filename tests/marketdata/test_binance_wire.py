@@ -60,6 +60,8 @@ TRADE = Trade(
     taker_side=Side.BUY,
     event_ms=1626992741421,
     received_ms=NOW,
+    first_trade_id=23961322,
+    last_trade_id=23961322,
 )
 WRAPPINGS = {
     "bare": lambda event: event,

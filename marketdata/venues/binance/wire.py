@@ -23,6 +23,7 @@ SymbolText = Annotated[str, Meta(pattern=r"\A\w+\Z", max_length=64)]
 Word = Annotated[str, Meta(pattern=r"\A[A-Z_]+\Z", max_length=40)]
 Number = Annotated[str, Meta(pattern=r"\A[0-9]{1,25}(?:\.[0-9]{1,18})?\Z")]
 AboveZero = Annotated[str, Meta(pattern=r"\A(?=[0.]*[1-9])[0-9]{1,25}(?:\.[0-9]{1,18})?\Z")]
+TradeId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class ForcedOrder(Struct):
@@ -46,9 +47,11 @@ class ForceOrder(Struct, tag_field="e", tag="forceOrder"):
 
 class AggTrade(Struct, tag_field="e", tag="aggTrade"):
     symbol: SymbolText = field(name="s")
-    id: Annotated[int, Meta(ge=0, le=2**63 - 1)] = field(name="a")
+    id: TradeId = field(name="a")
     price: AboveZero = field(name="p")
     quantity: AboveZero = field(name="q")
+    first_trade_id: TradeId = field(name="f")
+    last_trade_id: TradeId = field(name="l")
     trade_ms: Milliseconds = field(name="T")
     is_buyer_maker: bool = field(name="m")
     kind: Word = field(name="X", default=MARKET)
@@ -173,6 +176,8 @@ def trade(payload: AggTrade, received_ms: int) -> Trade:
         taker_side=Side.SELL if payload.is_buyer_maker else Side.BUY,
         event_ms=payload.trade_ms,
         received_ms=received_ms,
+        first_trade_id=payload.first_trade_id,
+        last_trade_id=payload.last_trade_id,
     )
 
 
