@@ -12,9 +12,10 @@ from liqui import startup  # noqa: E402
 from liqui.companions import companions  # noqa: E402
 from liqui.farewell import farewell_daphne, farewell_first  # noqa: E402
 from liqui.handler import PooledHandler  # noqa: E402
-from streams.consumers import close_sockets  # noqa: E402
 from streams.hub import hub  # noqa: E402
+from streams.market.hub import market_hub  # noqa: E402
 from streams.routing import websockets  # noqa: E402
+from streams.sockets.base import close_sockets  # noqa: E402
 
 startup.prepare()
 handler = PooledHandler()
@@ -46,6 +47,7 @@ async def lifespan(receive: Any, send: Any) -> None:
             await close_sockets()
             for companion in reversed(companions):
                 await companion.stop()
+            await market_hub().stop()
             await hub().stop()
             handler.close()
             await send({"type": "lifespan.shutdown.complete"})

@@ -47,6 +47,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 class FeedState(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
     """Whether a feed is live. ``reason`` says to a person why not."""
 
+    kind: FeedKind
     symbol: str
     is_live: bool
     reason: str = ""

@@ -72,6 +72,12 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
     timestamp: str
 
 
+class PlainErrorFrame(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
+    """An error on the sockets of books, trades and candles, which have no time in theirs."""
+
+    message: str
+
+
 class FilterFrame(msgspec.Struct, frozen=True, tag_field="type", tag="filter"):
     """What a socket of all symbols sends from now on; None: any."""
 
@@ -154,6 +160,10 @@ def heartbeat_frame(symbol: str | None, now_ms: int) -> str:
 
 def error_frame(message: str, now_ms: int) -> str:
     return text(ErrorFrame(message, iso(now_ms)))
+
+
+def plain_error_frame(message: str) -> str:
+    return text(PlainErrorFrame(message))
 
 
 PONG = '{"type":"pong"}'

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from inspect import iscoroutinefunction
 from typing import Any
 
+from streams.figures import REPLACED
+
 Message = dict[str, Any]
 
 SENT = object()  # what a step of `send` answers when nothing was waited for
@@ -23,6 +25,7 @@ class Outgoing:
         self.sending = send if iscoroutinefunction(send) else coroutine_of(send)
         self.limit, self.overflow = limit, overflow
         self.queue: deque[Message] = deque()
+        self.newest: Message | None = None  # sent after what is queued
         self.sender: asyncio.Task[None] | None = None
         self.is_open = True
 
@@ -44,6 +47,15 @@ class Outgoing:
         if awaited is not SENT:
             self.sender = asyncio.create_task(self.drain(Resumed(sending, awaited)))
 
+    def put_newest(self, text: str) -> None:
+        """As `put`, but while the client reads too slowly this takes the place of the frame put so before it."""
+        if self.sender is None:
+            self.put(text)
+        elif self.is_open:
+            if self.newest is not None:
+                REPLACED.inc()
+            self.newest = {"type": "websocket.send", "text": text}
+
     def send_later(self, message: Message) -> None:
         if len(self.queue) < self.limit:
             self.queue.append(message)
@@ -54,12 +66,18 @@ class Outgoing:
     async def drain(self, first: "Resumed") -> None:
         try:
             await first
-            while self.queue:
-                await self.sending(self.queue.popleft())
+            while self.queue or self.newest is not None:
+                await self.sending(self.next())
         except Exception:
             self.close()
         finally:
             self.sender = None
+
+    def next(self) -> Message:
+        if self.queue or self.newest is None:
+            return self.queue.popleft()
+        message, self.newest = self.newest, None
+        return message
 
     async def settled(self) -> None:
         """When everything so far has been sent."""
@@ -70,6 +88,7 @@ class Outgoing:
         """Nothing more is sent, and what waits is dropped."""
         self.is_open = False
         self.queue.clear()
+        self.newest = None
         if self.sender is not None and self.sender is not asyncio.current_task():
             self.sender.cancel()
 

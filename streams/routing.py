@@ -6,7 +6,9 @@ from channels.routing import URLRouter
 from django.urls import path, re_path
 
 from streams.admission import OriginCheck
-from streams.consumers import AllSymbolsSocket, Socket, SymbolSocket, TestSocket, UnknownSocket
+from streams.sockets.base import Socket
+from streams.sockets.liquidations import AllSymbolsSocket, SymbolSocket
+from streams.sockets.others import TestSocket, UnknownSocket
 
 
 def served_by(socket: type[Socket]) -> Any:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from database.reading import reading_snapshot
-from liquidations.domain import DAY_MS, canonical_symbol, floor_ms
+from liquidations.domain import DAY_MS, canonical_symbol
 from liquidations.queries import newest_orders, symbols_listed
 from liquidations.rendering import decimal_text
 from liquidations.types import ForcedOrder
@@ -71,13 +71,12 @@ def shown(symbol: str, order: ForcedOrder, instrument: Instrument | None) -> Ord
     return order_data(symbol, order.side, quantity, average_price, order.order_trade_time, instrument)
 
 
-def volume_snapshot(symbol: str, timeframe_ms: int, now_ms: int) -> VolumeSnapshot:
-    """The buckets of the last 24 hours, the first one whole and the running one included."""
+def volume_snapshot(symbol: str, timeframe_ms: int, start_ms: int, now_ms: int) -> VolumeSnapshot:
+    """The buckets from the one that begins at ``start_ms`` on, the running one included."""
     with reading_snapshot(settings.QUERY_TIMEOUT_SECONDS) as reader:
         head = outbox_head()
         # An exchange's clock may be ahead of ours.
-        start_ms, end_ms = floor_ms(now_ms - DAY_MS, timeframe_ms), now_ms + DAY_MS
-        return VolumeSnapshot(volume_read(reader, symbol, timeframe_ms, start_ms, end_ms), head)
+        return VolumeSnapshot(volume_read(reader, symbol, timeframe_ms, start_ms, now_ms + DAY_MS), head)
 
 
 def resumption(since: int, now_ms: int) -> Resumption:

@@ -7,6 +7,7 @@ from liquidations.domain import DAY_MS, floor_ms
 from liquidations.volume import NOTHING, TIMEFRAMES_MS, VolumeSum, volume_bucket, volume_buckets
 from marketdata.clock import clock_ms
 from streams.hub import hub
+from streams.market.ranges import MAX_CANDLES
 from streams.messages import volume_frame
 from streams.outgoing import Outgoing
 from streams.reading import read
@@ -33,7 +34,7 @@ class VolumeSeries:
     async def seed(self) -> None:
         """Raises what the database raises; then this series is of no use."""
         hub().join(self, self.symbol)
-        snapshot = await read(volume_snapshot, self.symbol, self.timeframe_ms, clock_ms())
+        snapshot = await read(volume_snapshot, self.symbol, self.timeframe_ms, self.first_ms(), clock_ms())
         self.sums = snapshot.sums
         self.tail.open(snapshot.head)
 
@@ -53,14 +54,17 @@ class VolumeSeries:
             self.touched.add(open_ms)
 
     def first_ms(self) -> int:
-        return floor_ms(clock_ms() - DAY_MS, self.timeframe_ms)
+        """The beginning of what is kept: of the longest chart's candles, and a day at least."""
+        return floor_ms(clock_ms() - max(DAY_MS, MAX_CANDLES * self.timeframe_ms), self.timeframe_ms)
 
-    async def listen(self, outgoing: Outgoing) -> None:
-        """Send the history, then every change of it. Raises what the database raises."""
+    async def listen(self, outgoing: Outgoing, start_ms: int | None = None) -> None:
+        """Send the history from ``start_ms`` on, or of a day, then every change. Raises what the database raises."""
         await asyncio.shield(self.seeded)
         self.flush()
-        if self.sums:
-            buckets = volume_buckets(self.sums, self.timeframe_ms)
+        first_ms = floor_ms(clock_ms() - DAY_MS if start_ms is None else start_ms, self.timeframe_ms)
+        sums = {open_ms: volume for open_ms, volume in self.sums.items() if open_ms >= first_ms}
+        if sums:
+            buckets = volume_buckets(sums, self.timeframe_ms)
             outgoing.put(volume_frame(self.symbol, self.timeframe, buckets, clock_ms(), is_update=False))
         self.listeners.add(outgoing)
 

@@ -21,7 +21,7 @@ from liquidations.types import ForcedOrder, WriteResult
 from streams import instruments
 from tests.live import wait_for_news
 
-pytest_plugins = ["tests.plugin_live", "tests.plugin_servers"]
+pytest_plugins = ["tests.plugin_live", "tests.plugin_servers", "tests.plugin_market"]
 
 hypothesis.settings.register_profile("test", deadline=None, max_examples=30, print_blob=True)
 hypothesis.settings.register_profile("soak", deadline=None, max_examples=1000, print_blob=True)

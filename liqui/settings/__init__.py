@@ -188,7 +188,8 @@ CACHES = {
     }
 }
 
-# One member a web process (streams.hub), so that a message may wait while a whole burst is handed on.
+# One member a web process (streams.hub), so that a message may wait while a whole burst is handed on;
+# in memory a membership would end after a day.
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -204,7 +205,7 @@ CHANNEL_LAYERS = {
         },
     }
     if ENVIRONMENT.redis_url
-    else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 10_000}}
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 10_000, "group_expiry": 10**9}}
 }
 
 CELERY_BROKER_URL = ENVIRONMENT.broker_url

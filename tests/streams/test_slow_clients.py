@@ -80,3 +80,28 @@ async def slow_client(kind: Callable[[Send], Send]) -> None:
     writable.set()
     await asyncio.sleep(0)
     assert len(sent) == 4
+
+
+@pytest.mark.parametrize("kind", [as_coroutine, as_awaitable])
+def test_of_frames_that_replace_each_other_a_slow_client_gets_the_newest(kind: Callable[[Send], Send]) -> None:
+    sent: list[str] = []
+
+    async def scenario() -> None:
+        writable = asyncio.Event()
+
+        async def send(message: dict[str, Any]) -> None:
+            await writable.wait()
+            sent.append(message["text"])
+
+        outgoing = Outgoing(kind(send), 1, lambda: None)
+        for text in ("book 1", "book 2", "book 3"):
+            outgoing.put_newest(text)
+        outgoing.put("error")
+        outgoing.put_newest("book 4")
+        writable.set()
+        await outgoing.settled()
+        outgoing.put_newest("book 5")
+
+    asyncio.run(scenario())
+    # The first was on its way already; what must not be left out comes before what replaces itself.
+    assert sent == ["book 1", "error", "book 4", "book 5"]

@@ -1,0 +1,140 @@
+"""One symbol's order book in a web process, aggregated once for all sockets that show it in the same way."""
+
+import asyncio
+import time
+
+from marketdata.books.aggregation import aggregate
+from marketdata.books.book import OrderBook
+from marketdata.books.parameters import BookParameters
+from marketdata.books.sync import BookSync
+from marketdata.clock import clock_ms
+from marketdata.formatting import price_decimals, rounding_options
+from marketdata.types import DepthDelta, DepthSnapshot, Instrument
+from streams.book_frames import orderbook_frame
+from streams.figures import FRAMES
+from streams.market.replica import FeedReplica
+from streams.market_messages import Feed, FeedMessage
+from streams.messages import plain_error_frame
+from streams.outgoing import Outgoing
+
+INTERVAL_S = 0.1  # between two frames of a connection
+HEAVY_LIMIT = 200  # levels from which on a frame takes milliseconds, and is made in a thread
+EXPECTED_S = 5.0  # until a book that was asked for is there
+
+
+class Shown:
+    """One way of showing the book, the sockets that show it so, and its frame of the last update."""
+
+    def __init__(self) -> None:
+        self.onlookers: set[Outgoing] = set()
+        self.update_id: int | None = None
+        self.frame = self.sent = ""
+        self.making: asyncio.Task[None] | None = None
+
+    def send(self) -> None:
+        """To all; an error has no time in it, so one that was sent is not sent again."""
+        self.sent = self.frame
+        for outgoing in tuple(self.onlookers):
+            outgoing.put_newest(self.frame)
+
+
+class BookReplica(FeedReplica):
+    """A book that follows the collector's by the rules by which that follows the venue's."""
+
+    what = "order book"
+
+    def __init__(self, feed: Feed, instrument: Instrument) -> None:
+        super().__init__(feed, instrument)
+        self.sync = BookSync(feed.symbol)
+        self.shown: dict[BookParameters, Shown] = {}
+        self.flushed_s = 0.0
+        self.flushing: asyncio.TimerHandle | None = None
+
+    def take_data(self, message: FeedMessage) -> None:
+        if isinstance(message, DepthDelta):
+            has_changed = self.sync.take_delta(message)
+        else:
+            has_changed = isinstance(message, DepthSnapshot) and self.sync.take_snapshot(message)
+        if has_changed and self.flushing is None:
+            wait_s = max(0.0, self.flushed_s + INTERVAL_S - time.monotonic())
+            self.flushing = asyncio.get_running_loop().call_later(wait_s, self.flush)
+
+    def needs_beginning(self) -> bool:
+        return self.sync.needs_snapshot
+
+    def lose(self, reason: str) -> None:
+        self.sync.lost(reason)
+        super().lose(reason)
+
+    def onlookers(self) -> list[Outgoing]:
+        return [outgoing for shown in self.shown.values() for outgoing in shown.onlookers]
+
+    def join(self, parameters: BookParameters, outgoing: Outgoing) -> None:
+        """Show the book so from now on; the present one, if there is one, at once."""
+        shown = self.shown.setdefault(parameters, Shown())
+        shown.onlookers.add(outgoing)
+        if self.fault:
+            outgoing.put(self.error_text())
+        elif self.sync.is_live:
+            self.make(parameters, shown)
+            if shown.frame:
+                outgoing.put_newest(shown.frame)
+
+    def leave(self, parameters: BookParameters, outgoing: Outgoing) -> None:
+        if shown := self.shown.get(parameters):
+            shown.onlookers.discard(outgoing)
+            if not shown.onlookers:
+                del self.shown[parameters]
+
+    def flush(self) -> None:
+        """Send the book as it is to everybody."""
+        self.flushing, self.flushed_s = None, time.monotonic()
+        if self.sync.is_live:
+            for parameters, shown in self.shown.items():
+                self.make(parameters, shown)
+                if shown.frame != shown.sent:
+                    shown.send()
+
+    def make(self, parameters: BookParameters, shown: Shown) -> None:
+        """Bring the frame up to date; a heavy one is made in a thread, and sent when it is there."""
+        if shown.update_id == self.sync.book.last_update_id or shown.making is not None:
+            return
+        if parameters.limit < HEAVY_LIMIT:
+            shown.update_id, shown.frame = self.sync.book.last_update_id, self.frame_of(self.sync.book, parameters)
+        else:
+            shown.making = asyncio.create_task(self.make_heavy(parameters, shown))
+
+    def frame_of(self, book: OrderBook, parameters: BookParameters) -> str:
+        FRAMES.labels("book").inc()
+        view = aggregate(book, parameters.limit, parameters.rounding)
+        if not view.bids or not view.asks:
+            return self.nothing_to_show(parameters)
+        price = book.best_bid[0] if book.best_bid else None
+        options = rounding_options(price_decimals(self.instrument), price)
+        return orderbook_frame(view, parameters, self.instrument, options, clock_ms())
+
+    def nothing_to_show(self, parameters: BookParameters) -> str:
+        reason = f"there is nothing to show at a rounding of {parameters.rounding:f}"
+        return plain_error_frame(f"Error streaming order book for {self.instrument.exchange_form}: {reason}")
+
+    def is_too_coarse(self, parameters: BookParameters) -> bool:
+        """Whether all bids would be at a price of 0."""
+        best = self.sync.book.best_bid
+        return best is not None and parameters.rounding > best[0]
+
+    async def make_heavy(self, parameters: BookParameters, shown: Shown) -> None:
+        """From a copy: the book goes on meanwhile, and its next update makes the next frame."""
+        book = self.sync.book.copy()
+        try:
+            frame = await asyncio.to_thread(self.frame_of, book, parameters)
+        finally:
+            shown.making = None
+        shown.update_id, shown.frame = book.last_update_id, frame
+        shown.send()
+
+    def close(self) -> None:
+        if self.flushing is not None:
+            self.flushing.cancel()
+        for shown in self.shown.values():
+            if shown.making is not None:
+                shown.making.cancel()

@@ -1,0 +1,184 @@
+"""One symbol's candles in a web process: the running minute, rolled up once for all charts of a timeframe."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from django.db import Error as DatabaseError
+from marketdata.candles.history import candle_history, running_parts
+
+from database.errors import QueryTimeout
+from marketdata.candles.rolling import RunningCandle
+from marketdata.errors import LiquiError
+from marketdata.timeframes import MINUTE_MS, candle_close_ms, candle_open_ms
+from marketdata.types import Candle, Instrument
+from streams.candle_frames import update_frame
+from streams.figures import FRAMES
+from streams.market.ranges import MAX_CANDLES
+from streams.market.replica import FeedReplica
+from streams.market_messages import Feed, FeedMessage, LiveCandles
+from streams.messages import plain_error_frame
+from streams.outgoing import Outgoing
+from streams.reading import read_from_venue
+
+logger = structlog.get_logger(__name__)
+
+RETRY_S = 5.0
+MAX_WAITING = 1000  # messages while the past is read; older ones are in what is read
+# What reading the past may raise and will not raise for ever.
+UNREADABLE = (LiquiError, DatabaseError, QueryTimeout)
+
+
+class Chart:
+    """One socket's view of a timeframe: what comes before its history is sent waits behind that."""
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self.outgoing = outgoing
+        self.held: list[tuple[int, str]] | None = []
+
+    def take(self, open_ms: int, frame: str, *, is_closed: bool) -> None:
+        if self.held is not None:
+            self.held.append((open_ms, frame))
+        elif is_closed:
+            self.outgoing.put(frame)
+        else:
+            self.outgoing.put_newest(frame)
+
+    def open(self, from_ms: int) -> None:
+        """The history has been sent; its last candle opened at ``from_ms``."""
+        held, self.held = self.held or [], None
+        for open_ms, frame in held:
+            if open_ms >= from_ms:
+                self.outgoing.put(frame)
+
+
+class Series:
+    """The running candle of one timeframe, kept up from the minutes as they come, for all charts that show it."""
+
+    def __init__(self, instrument: Instrument, timeframe: str) -> None:
+        self.instrument, self.timeframe = instrument, timeframe
+        self.charts: set[Chart] = set()
+        self.waiting: asyncio.Queue[LiveCandles] = asyncio.Queue(MAX_WAITING)
+        self.running: RunningCandle | None = None
+        self.minute_ms = 0  # that was taken last
+        self.open_ms: int | None = None  # of the candle that was sent last
+        self.frame = ""
+        self.task = asyncio.create_task(self.run())
+
+    def take(self, message: LiveCandles) -> None:
+        if self.waiting.full():
+            self.waiting.get_nowait()
+        self.waiting.put_nowait(message)
+
+    async def run(self) -> None:
+        while True:
+            message = await self.waiting.get()
+            try:
+                for candle in message.candles:
+                    await self.advance(candle, message.event_ms)
+            except UNREADABLE as error:
+                self.failed(error)
+                await asyncio.sleep(RETRY_S)
+
+    async def advance(self, minute: Candle, event_ms: int) -> None:
+        """Raises what reading the past raises; then nothing of the minute was taken."""
+        if self.running is None or minute.open_ms > self.minute_ms + MINUTE_MS:
+            await self.begin(minute)
+        if self.running is None:
+            return
+        self.minute_ms = max(self.minute_ms, minute.open_ms)
+        for candle in self.running.take(minute):
+            self.send(candle, event_ms)
+
+    async def begin(self, minute: Candle) -> None:
+        """Read what of the present candle, and of those that were missed, lies before this minute."""
+        open_ms = candle_open_ms(self.timeframe, minute.open_ms)
+        parts = await read_from_venue(running_parts, minute.symbol, self.timeframe, open_ms, minute.open_ms)
+        missed = await self.missed(open_ms)
+        running = RunningCandle(self.timeframe)
+        running.seed(parts)
+        self.running, self.minute_ms = running, minute.open_ms
+        for candle in missed:
+            self.send(candle, candle_close_ms(self.timeframe, candle.open_ms))
+
+    async def missed(self, until_ms: int) -> Sequence[Candle]:
+        """Candles since the one that was sent last, itself included, that open before ``until_ms``."""
+        if self.open_ms is None or self.open_ms >= until_ms:
+            return []
+        last_ms = self.open_ms
+        found = await read_from_venue(candle_history, self.instrument.symbol, self.timeframe, MAX_CANDLES, until_ms)
+        return [candle for candle in found if last_ms <= candle.open_ms < until_ms]
+
+    def send(self, candle: Candle, event_ms: int) -> None:
+        # Charts take no candle that is older than their newest one; the table has what is said of it later.
+        if self.open_ms is not None and candle.open_ms < self.open_ms:
+            return
+        frame = update_frame(candle, event_ms)
+        if frame is None:
+            logger.warning("a candle that cannot be drawn is left out", candle=repr(candle))
+            return
+        self.open_ms, self.frame = candle.open_ms, frame
+        FRAMES.labels("candles").inc()
+        for chart in tuple(self.charts):
+            chart.take(candle.open_ms, frame, is_closed=candle.is_closed)
+
+    def failed(self, error: Exception) -> None:
+        # From here on the minutes have a hole, and the next one begins anew.
+        self.running = None
+        logger.warning(f"{self.instrument.symbol} {self.timeframe}: candles stand still: {error}")
+        for chart in tuple(self.charts):
+            chart.outgoing.put(candle_error_frame(self.instrument, self.timeframe, "the candles before cannot be read"))
+
+    def join(self, chart: Chart) -> None:
+        self.charts.add(chart)
+        if self.open_ms is not None:
+            chart.take(self.open_ms, self.frame, is_closed=False)
+
+    def close(self) -> None:
+        self.task.cancel()
+
+
+class CandleReplica(FeedReplica):
+    """All timeframes of a symbol that are being shown."""
+
+    what = "candles"
+
+    def __init__(self, feed: Feed, instrument: Instrument) -> None:
+        super().__init__(feed, instrument)
+        self.series: dict[str, Series] = {}
+        self.is_live = asyncio.Event()
+
+    def take_data(self, message: FeedMessage) -> None:
+        if isinstance(message, LiveCandles):
+            self.is_live.set()
+            for series in self.series.values():
+                series.take(message)
+
+    def needs_beginning(self) -> bool:
+        return not self.is_live.is_set()
+
+    def lose(self, reason: str) -> None:
+        self.is_live.clear()
+        super().lose(reason)
+
+    def onlookers(self) -> list[Outgoing]:
+        return [chart.outgoing for series in self.series.values() for chart in series.charts]
+
+    def join(self, timeframe: str, chart: Chart) -> None:
+        if timeframe not in self.series:
+            self.series[timeframe] = Series(self.instrument, timeframe)
+        self.series[timeframe].join(chart)
+
+    def leave(self, timeframe: str, chart: Chart) -> None:
+        if series := self.series.get(timeframe):
+            series.charts.discard(chart)
+            if not series.charts:
+                self.series.pop(timeframe).close()
+
+    def close(self) -> None:
+        for series in self.series.values():
+            series.close()
+
+
+def candle_error_frame(instrument: Instrument, timeframe: str, reason: str) -> str:
+    return plain_error_frame(f"Error streaming candles for {instrument.exchange_form} {timeframe}: {reason}")

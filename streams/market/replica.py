@@ -1,0 +1,65 @@
+"""What the replicas of all feeds have in common: who looks on, and whether a collector still speaks."""
+
+import time
+
+from marketdata.types import Instrument
+from streams.market_messages import Feed, FeedMessage, FeedState
+from streams.messages import plain_error_frame
+from streams.outgoing import Outgoing
+
+QUIET_S = 5.0  # without a message after which a collector is asked whether it is there
+SILENT = "no collector answers"
+
+
+class FeedReplica:
+    """Keeps one feed of an instrument's for the sockets that look on. ``is_live``: what it has is the present.
+
+    Sockets are told when it is not live any more, once, and that they were told is forgotten when it lives again.
+    """
+
+    what = ""  # as the terminal's error frames call it
+
+    def __init__(self, feed: Feed, instrument: Instrument) -> None:
+        self.feed, self.instrument = feed, instrument
+        self.lacks_beginning = True
+        self.heard_s = time.monotonic()
+        self.fault = ""
+
+    def take(self, message: FeedMessage) -> None:
+        self.heard_s = time.monotonic()
+        if not isinstance(message, FeedState):
+            self.take_data(message)
+        elif not message.is_live:
+            self.lose(message.reason)
+        self.lacks_beginning = self.needs_beginning()
+        if not self.lacks_beginning:
+            self.fault = ""
+
+    def take_data(self, message: FeedMessage) -> None:
+        raise NotImplementedError
+
+    def needs_beginning(self) -> bool:
+        """Whether something was missed, or nothing has come yet."""
+        raise NotImplementedError
+
+    def lose(self, reason: str) -> None:
+        """It is not live: say so to whoever looks on."""
+        if reason != self.fault:
+            self.fault = reason
+            for outgoing in self.onlookers():
+                outgoing.put(self.error_text())
+
+    def onlookers(self) -> list[Outgoing]:
+        raise NotImplementedError
+
+    def error_text(self) -> str:
+        return plain_error_frame(f"Error streaming {self.what} for {self.instrument.exchange_form}: {self.fault}")
+
+    def tick(self, now_s: float) -> None:
+        quiet_s = now_s - self.heard_s
+        self.lacks_beginning = self.needs_beginning() or quiet_s > QUIET_S
+        if quiet_s > 2 * QUIET_S:
+            self.lose(SILENT)
+
+    def close(self) -> None:
+        """Nobody looks on any more."""

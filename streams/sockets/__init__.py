@@ -1,0 +1,1 @@
+"""What clients connect to: accept, join what is live, send what was before, forward what comes."""
