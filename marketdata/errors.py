@@ -27,3 +27,18 @@ class VenuePayloadError(LiquiError):
 
 class FeedMismatch(LiquiError):
     """A simulated exchange while real data are kept, or the other way round: they never share a database."""
+
+
+class UnknownSymbol(VenuePayloadError):
+    """The venue lists no such symbol."""
+
+
+class SymbolNotFound(LiquiError):
+    """No instrument has this name; the text says which ones may have been meant."""
+
+
+class BookOutOfSync(LiquiError):
+    """An order book is not the venue's any more: build it anew from a snapshot."""
+
+    def __init__(self, symbol: str, expected: object, received: object) -> None:
+        super().__init__(f"{symbol}: the order book is out of sync: expected {expected}, received {received}")

@@ -1,5 +1,6 @@
 """A small real HTTP server that stands for the exchange."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,6 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
+
+from marketdata.symbols.service import symbols_reset
+from marketdata.venue import venue_reset
 
 
 @dataclass
@@ -18,12 +22,23 @@ class Exchange:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b"{}"
+    bodies: dict[str, bytes] = field(default_factory=dict)  # instead, by path
+    date: str = ""  # instead of the present time
+    delay_s: float = 0.0
     asked: list[str] = field(default_factory=list)
 
     def lists(self, *symbols: dict[str, Any], limit: int = 2400) -> None:
         """Answer exchangeInfo with these symbols."""
         rate = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": limit}
         self.body = msgspec.json.encode({"serverTime": 1, "rateLimits": [rate], "symbols": symbols})
+
+    def trades(self, **volumes: tuple[str, str]) -> None:
+        """Answer the 24h tickers with these symbols' last prices and volumes."""
+        rows = [
+            {"symbol": symbol, "lastPrice": price, "quoteVolume": volume, "count": 1}
+            for symbol, (price, volume) in volumes.items()
+        ]
+        self.bodies["/fapi/v1/ticker/24hr"] = msgspec.json.encode(rows)
 
 
 def listed(symbol: str, base: str = "", quote: str = "USDT", **changes: Any) -> dict[str, Any]:
@@ -43,6 +58,14 @@ def listed(symbol: str, base: str = "", quote: str = "USDT", **changes: Any) -> 
     }
 
 
+@pytest.fixture(autouse=True)
+def forgotten_venue() -> Iterator[None]:
+    """What one test's venue allowed is not the next one's."""
+    yield
+    venue_reset()
+    symbols_reset()
+
+
 @pytest.fixture
 def exchange() -> Iterator[Exchange]:
     state = Exchange()
@@ -50,11 +73,16 @@ def exchange() -> Iterator[Exchange]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             state.asked.append(self.path)
+            time.sleep(state.delay_s)
+            body = state.bodies.get(self.path.partition("?")[0], state.body)
             self.send_response(state.status)
-            for name, value in ({"Content-Length": str(len(state.body))} | state.headers).items():
+            for name, value in ({"Content-Length": str(len(body))} | state.headers).items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(state.body)
+            self.wfile.write(body)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return state.date or super().date_time_string(timestamp)
 
         def log_message(self, *_: object) -> None:
             pass

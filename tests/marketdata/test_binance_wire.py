@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata.errors import VenuePayloadError
-from marketdata.types import Liquidation, Side, Trade
+from marketdata.types import BookTicker, Candle, DepthDelta, Kline, Liquidation, Side, Trade
+from marketdata.venues.binance.payloads import Event
 from marketdata.venues.binance.wire import CommandReply, carries_data, decode, reply_of
 
 NOW = 1_790_000_000_000
@@ -33,6 +34,32 @@ def agg_trade(**changes: Any) -> dict[str, Any]:
     trade = {"e": "aggTrade", "E": 1626992741575, "a": 16599292, "s": "CTKUSDT", "p": "1.01100", "q": "10",
              "nq": "10", "f": 23961322, "l": 23961322, "T": 1626992741421, "m": False}  # fmt: skip
     return {**trade, **changes}
+
+
+def depth_update(**changes: Any) -> dict[str, Any]:
+    update = {"e": "depthUpdate", "E": 1626992741037, "T": 1626992741024, "s": "SUSHIUSDT", "U": 600859599090,
+              "u": 600859600917, "pu": 600859598061, "b": [["7.5040", "813"], ["7.6090", "0"]],
+              "a": [["7.6150", "1563"]]}  # fmt: skip
+    return {**update, **changes}
+
+
+def kline(**changes: Any) -> dict[str, Any]:
+    row = {"t": 1626992700000, "T": 1626992759999, "s": "AKROUSDT", "i": "1m", "f": 27931328, "L": 27931348,
+           "o": "0.01731", "c": "0.01732", "h": "0.01733", "l": "0.01730", "v": "156058", "n": 21, "x": False,
+           "q": "2702.20770", "V": "68508", "Q": "1186.71720", "B": "0"}  # fmt: skip
+    return {"e": "kline", "E": 1626992742139, "s": "AKROUSDT", "k": {**row, **changes}}
+
+
+def single_trade(**changes: Any) -> dict[str, Any]:
+    trade = {"e": "trade", "E": 1721347022956, "T": 1721347022955, "s": "BTCUSDT", "t": 5182005737, "p": "63943.90",
+             "q": "0.003", "X": "MARKET", "m": True}  # fmt: skip
+    return {**trade, **changes}
+
+
+def book_ticker(**changes: Any) -> dict[str, Any]:
+    ticker = {"e": "bookTicker", "u": 4984028370881, "s": "BTCUSDT", "b": "63943.90", "B": "46.371", "a": "63944.00",
+              "A": "0", "T": 1721347022506, "E": 1721347022507}  # fmt: skip
+    return {**ticker, **changes}
 
 
 LIQUIDATION = Liquidation(
@@ -63,6 +90,65 @@ TRADE = Trade(
     first_trade_id=23961322,
     last_trade_id=23961322,
 )
+DELTA = DepthDelta(
+    venue="binance",
+    symbol="SUSHIUSDT",
+    first_id=600859599090,
+    final_id=600859600917,
+    previous_final_id=600859598061,
+    bids=[(Decimal("7.5040"), Decimal(813)), (Decimal("7.6090"), Decimal(0))],
+    asks=[(Decimal("7.6150"), Decimal(1563))],
+    event_ms=1626992741024,
+)
+KLINE = Kline(
+    candle=Candle(
+        venue="binance",
+        symbol="AKROUSDT",
+        timeframe="1m",
+        open_ms=1626992700000,
+        open=Decimal("0.01731"),
+        high=Decimal("0.01733"),
+        low=Decimal("0.01730"),
+        close=Decimal("0.01732"),
+        volume=Decimal(156058),
+        quote_volume=Decimal("2702.20770"),
+        taker_buy_volume=Decimal(68508),
+        taker_buy_quote_volume=Decimal("1186.71720"),
+        trade_count=21,
+        is_closed=False,
+    ),
+    first_trade_id=27931328,
+    last_trade_id=27931348,
+    event_ms=1626992742139,
+)
+SINGLE_TRADE = Trade(
+    venue="binance",
+    symbol="BTCUSDT",
+    id=5182005737,
+    price=Decimal("63943.90"),
+    quantity=Decimal("0.003"),
+    taker_side=Side.SELL,
+    event_ms=1721347022955,
+    received_ms=NOW,
+    first_trade_id=5182005737,
+    last_trade_id=5182005737,
+)
+BOOK_TICKER = BookTicker(
+    venue="binance",
+    symbol="BTCUSDT",
+    update_id=4984028370881,
+    best_bid=(Decimal("63943.90"), Decimal("46.371")),
+    best_ask=(Decimal("63944.00"), Decimal(0)),
+    event_ms=1721347022506,
+)
+EVENTS = [
+    (force_order(), LIQUIDATION),
+    (agg_trade(), TRADE),
+    (depth_update(), DELTA),
+    (kline(), KLINE),
+    (single_trade(), SINGLE_TRADE),
+    (book_ticker(), BOOK_TICKER),
+]
 WRAPPINGS = {
     "bare": lambda event: event,
     "combined": lambda event: {"stream": "!forceOrder@arr", "data": event},
@@ -73,7 +159,7 @@ WRAPPINGS = {
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
 def test_events_are_the_same_however_they_are_wrapped(wrapping: str) -> None:
-    for event, expected in ((force_order(), LIQUIDATION), (agg_trade(), TRADE)):
+    for event, expected in EVENTS:
         text = json.dumps(WRAPPINGS[wrapping](event))
         for frame in (text, text.encode(), json.dumps(WRAPPINGS[wrapping](event), indent=1)):
             assert decode(frame, NOW) == [expected]
@@ -111,6 +197,31 @@ def test_a_buyer_that_was_resting_means_that_the_taker_sold() -> None:
 def test_prints_that_are_not_of_the_market_are_no_trades(kind: str) -> None:
     assert decode(json.dumps(agg_trade(X=kind)), NOW) == []
     assert decode(json.dumps(agg_trade(X="MARKET")), NOW) == [TRADE]
+    assert decode(json.dumps(single_trade(X=kind)), NOW) == []
+
+
+def test_a_print_outside_the_market_may_have_no_price() -> None:
+    assert decode(json.dumps(single_trade(X="NA", p="0", q="0")), NOW) == []
+
+
+def test_a_kline_without_trades_is_empty_and_names_no_trades() -> None:
+    [event] = decode(json.dumps(kline(n=0, f=-1, L=-1, v="0", q="0", V="0", Q="0", x=True)), NOW)
+    assert isinstance(event, Kline)
+    assert (event.first_trade_id, event.last_trade_id) == (-1, -1)
+    assert (event.candle.is_empty, event.candle.is_closed) == (True, True)
+
+
+@pytest.mark.parametrize("interval", ["1m", "3d", "1w", "1M"])
+def test_klines_of_every_timeframe_are_understood(interval: str) -> None:
+    [event] = decode(json.dumps(kline(i=interval)), NOW)
+    assert isinstance(event, Kline)
+    assert event.candle.timeframe == interval
+
+
+def test_an_update_may_change_one_side_alone() -> None:
+    [event] = decode(json.dumps(depth_update(b=[])), NOW)
+    assert isinstance(event, DepthDelta)
+    assert (event.bids, len(event.asks)) == ([], 1)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +242,8 @@ def test_answers_to_commands_are_told_from_events(frame: str, reply: CommandRepl
 
 NOT_UNDERSTOOD = [
     "", "null", "7", "{}", '{"id":1}', '{"result":null}', "[1]", '{"data":null}', '{"data":{}}', '{"stream":"x"}',
-    '{"e":"kline"}', '{"stream":"x","data":{"e":"depthUpdate"}}', '{"e":"forceOrder","E":1}', "[" * 100_000, "\ud800",
+    '{"e":"kline"}', '{"stream":"x","data":{"e":"depthUpdate"}}', '{"e":"markPriceUpdate"}',
+    '{"e":"forceOrder","E":1}', "[" * 100_000, "\ud800",
     b"\xff", json.dumps(force_order())[:-1], json.dumps([force_order()])[:-1], json.dumps(force_order()) + "x",
     *(
         json.dumps(force_order(**change))
@@ -143,6 +255,26 @@ NOT_UNDERSTOOD = [
         )
     ),
     *(json.dumps(agg_trade(**change)) for change in ({"p": "0"}, {"q": "0.00"}, {"m": 1}, {"a": -1}, {"a": 2**63})),
+    *(json.dumps(single_trade(**change)) for change in ({"p": "0"}, {"q": "0.0"}, {"t": -1}, {"p": "-1"}, {"X": ""})),
+    *(
+        json.dumps(depth_update(**{side: levels}))
+        for side in "ba"
+        for levels in (
+            None, {}, "", [1], [["1"]], [["1", "1", "1"]], [["1", "1"], None], [["0", "1"]], [["0.00", "1"]],
+            [["1", "-1"]], [["1", "NaN"]], [["Infinity", "1"]], [["1e5", "1"]], [["1", "1e-7"]], [[1.5, "1"]],
+            [["1", 2]], [["1.", "1"]], [[".5", "1"]], [["", "1"]], [["1.2.3", "1"]], [[" 1", "1"]], [["1_0", "1"]],
+            [["+1", "1"]], [["1", "١"]], [["1" * 26, "1"]], [["0." + "1" * 19, "1"]], [["1" * 5000, "1"]],
+        )
+    ),
+    *(json.dumps(depth_update(**change)) for change in ({"U": -1}, {"u": 2**63}, {"pu": None}, {"s": ""}, {"T": 0})),
+    *(
+        json.dumps(kline(**change))
+        for change in (
+            {"i": "2m"}, {"i": "1s"}, {"i": "1D"}, {"i": ""}, {"o": "0"}, {"c": "NaN"}, {"v": "-1"}, {"x": 0},
+            {"t": 0}, {"n": -1}, {"f": -2}, {"L": "1"}, {"Q": None}, {"s": "A B"},
+        )
+    ),
+    *(json.dumps(book_ticker(**change)) for change in ({"b": "0"}, {"a": ""}, {"B": "-1"}, {"A": "x"}, {"u": -1})),
 ]  # fmt: skip
 
 
@@ -183,34 +315,92 @@ def test_recorded_forced_orders_of_every_year_decode(recordings: Path) -> None:
     assert len(frames) == 7
 
 
-def test_recorded_aggregate_trades_decode_and_other_streams_are_refused(recordings: Path) -> None:
-    trades = refused = 0
+def count_recorded(lines: Iterator[bytes]) -> dict[str, int]:
+    """How many events of each kind the frames hold, each compared with what it says; what is no trade counts apart."""
+    counts: dict[str, int] = {}
+    for frame in lines:
+        message = json.loads(frame)["data"]
+        events = decode(frame, NOW)
+        for event in events:
+            assert_as_recorded(event, message)
+        kind = type(events[0]).__name__ if events else f"no {message['e']}"
+        counts[kind] = counts.get(kind, 0) + 1
+    return counts
+
+
+def assert_as_recorded(event: Any, message: dict[str, Any]) -> None:
+    match event:
+        case DepthDelta():
+            assert (event.first_id, event.final_id, event.previous_final_id) == tuple(
+                message[k] for k in ("U", "u", "pu")
+            )
+            for side, levels in (("b", event.bids), ("a", event.asks)):
+                assert [[str(price), str(quantity)] for price, quantity in levels] == message[side]
+        case BookTicker():
+            found = [*event.best_bid, *event.best_ask, event.update_id]
+            assert [str(value) for value in found] == [str(message[key]) for key in "bBaAu"]
+        case Trade():
+            assert (str(event.price), str(event.quantity), event.event_ms) == tuple(message[key] for key in "pqT")
+            assert event.id == message["a" if message["e"] == "aggTrade" else "t"]
+            assert (event.taker_side is Side.SELL) == message["m"]
+        case Kline():
+            candle, row = event.candle, message["k"]
+            values = [candle.open, candle.high, candle.low, candle.close, candle.volume, candle.quote_volume]
+            assert [str(value) for value in values] == [row[key] for key in "ohlcvq"]
+            assert (candle.open_ms, candle.trade_count, candle.is_closed) == (row["t"], row["n"], row["x"])
+        case _:
+            raise AssertionError(event)
+
+
+def test_recorded_streams_of_four_symbols_decode(recordings: Path) -> None:
     lines = gzip.decompress((recordings / "wsraw_multi_2021-07-22.ws.txt.gz").read_bytes()).splitlines()
-    for line in lines:
-        _, separator, frame = line.partition(b": ")
-        if not separator or b"<->" in line:
-            continue
-        if b'"e":"aggTrade"' in frame:
-            [event] = decode(frame, NOW)
-            assert isinstance(event, Trade)
-            assert str(event.quantity) == json.loads(frame)["data"]["q"]
-            trades += 1
-        else:
-            with pytest.raises(VenuePayloadError):
-                decode(frame, NOW)
-            assert carries_data(frame)
-            refused += 1
-    assert (trades, refused) == (91, 764 + 613 + 67)
+    frames = (line.partition(b": ")[2] for line in lines[1:])
+    assert count_recorded(frames) == {"DepthDelta": 764, "BookTicker": 613, "Trade": 91, "Kline": 67}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("day", "deltas", "tickers", "trades", "others", "mark_prices"),
+    [
+        ("20230404", 4322, 6765, 2197, 0, 99),
+        ("20230405", 11788, 37440, 10737, 1, 415),
+        ("20240718", 3326, 7113, 974, 0, 0),
+        ("20240719", 5696, 45147, 9727, 0, 0),
+    ],
+)
+def test_recorded_streams_of_bitcoin_decode(
+    recordings: Path, day: str, deltas: int, tickers: int, trades: int, others: int, mark_prices: int
+) -> None:
+    lines = gzip.decompress((recordings / f"wsraw_btcusdt_{day}.txt.gz").read_bytes()).splitlines()
+    frames = [frame for _, _, frame in (line.partition(b" ") for line in lines) if b'"stream"' in frame[:10]]
+    unknown = [frame for frame in frames if b'"e":"markPriceUpdate"' in frame]
+    for frame in unknown:
+        with pytest.raises(VenuePayloadError):
+            decode(frame, NOW)
+        assert carries_data(frame)
+    counts = count_recorded(frame for frame in frames if b'"e":"markPriceUpdate"' not in frame)
+    assert len(unknown) == mark_prices
+    # A print of the insurance fund is no trade.
+    expected = {"DepthDelta": deltas, "BookTicker": tickers, "Trade": trades, "no trade": others}
+    assert counts == {kind: count for kind, count in expected.items() if count}
 
 
 # Broken frames ----------------------------------------------------------------------------------------------------
 
 
-def is_sound(event: Liquidation | Trade | CommandReply) -> bool:
+def is_sound(event: Event | CommandReply) -> bool:
     if isinstance(event, CommandReply):
         return True
+    if isinstance(event, Kline):
+        return are_sound(event.candle) and event.candle.open_ms > 0
+    levels = [*event.bids, *event.asks] if isinstance(event, DepthDelta) else []
+    levels += [event.best_bid, event.best_ask] if isinstance(event, BookTicker) else []
+    return are_sound(event) and all(0 < price < 10**25 and 0 <= quantity < 10**25 for price, quantity in levels)
+
+
+def are_sound(event: Any) -> bool:
     numbers = [value for name in event.__struct_fields__ if isinstance(value := getattr(event, name), Decimal)]
-    return bool(event.symbol) and all(0 <= number < 10**25 for number in numbers) and 0 < event.event_ms < 10**15
+    return bool(event.symbol) and all(0 <= number < 10**25 for number in numbers)
 
 
 def understood(frame: bytes | str) -> bool:
@@ -229,7 +419,7 @@ def mutated(seed: int) -> Iterator[bytes]:
     originals = [
         json.dumps(wrap(event), ensure_ascii=False).encode()
         for wrap in WRAPPINGS.values()
-        for event in (force_order(), force_order(s="牛来USDT"), agg_trade())
+        for event in (force_order(s="牛来USDT"), *(event for event, _ in EVENTS))
     ] + [b'{"result":null,"id":1}', b'{"error":{"code":2,"msg":"x"},"id":3}']
     pieces = [b"null", b"NaN", b"-1", b"1e999", b'"', b"{", b"[", b"\x00", b"\xff", b"9" * 400, b'"e":', b"\\ud800"]
     for _ in range(MUTATIONS):
@@ -259,16 +449,19 @@ def test_mutated_frames_give_events_or_payload_errors_and_nothing_else() -> None
     assert 0.02 * MUTATIONS < sum(outcomes) < 0.9 * MUTATIONS
 
 
+KEYS = [*"eEoasSpqTmXflzbBAkUuti", "pu", "data", "id", "ap", "result", "error", "code"]
 JSON = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats()
     | st.text(max_size=8)
-    | st.sampled_from(["forceOrder", "1"]),
+    | st.sampled_from(["forceOrder", "depthUpdate", "kline", "trade", "bookTicker", "1"]),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from([*"eEoasSpqTmXflz", "data", "id", "ap", "result", "error", "code"]), inner)
+        | st.dictionaries(
+            st.sampled_from([*"eEoasSpqTmXflzbBAkUuti", "pu", "data", "id", "ap", "result", "error", "code"]), inner
+        )
     ),
     max_leaves=20,
 )

@@ -1,61 +1,57 @@
 """Binance's REST API as far as liqui asks it; public, without a key."""
 
 import time
-from collections.abc import Callable, Iterator
-from decimal import Decimal
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from threading import Lock
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 import msgspec
-from msgspec import Struct, field
 
-from marketdata.errors import VenuePayloadError, VenueRateLimited
-from marketdata.types import Instrument
+from marketdata.clock import clock_ms
+from marketdata.errors import LiquiError, UnknownSymbol, VenuePayloadError, VenueRateLimited
+from marketdata.types import Candle, DepthSnapshot, Instrument, Ticker, Trade
 from marketdata.venues.binance import SIMULATED_HEADER, VENUE
+from marketdata.venues.binance.listing import ExchangeInfo, instrument, weight_limit
+from marketdata.venues.binance.payloads import (
+    AggregateTrade,
+    DayTicker,
+    Depth,
+    KlineRow,
+    candle,
+    depth_snapshot,
+    ticker,
+    trade,
+)
 from marketdata.venues.binance.refusals import connection_fault, refusal
-from marketdata.venues.binance.wire import Number, SymbolText
 
 TIMEOUTS = httpx.Timeout(20, connect=5)
-TRADING = "TRADING"
 WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 WEIGHT_LIMIT = 2400  # a minute and address, for everybody who shares it; exchangeInfo says the venue's present one
 WEIGHT_SHARE = 0.8  # we stop there: others may use the address too, and a ban costs everybody minutes
 MINUTE_S = 60.0
 
+EXCHANGE_INFO, DEPTH, KLINES = "/fapi/v1/exchangeInfo", "/fapi/v1/depth", "/fapi/v1/klines"
+AGG_TRADES, TICKERS = "/fapi/v1/aggTrades", "/fapi/v1/ticker/24hr"
+DEPTH_LIMITS = (5, 10, 20, 50, 100, 500, 1000)
+MAX_KLINES = 1500
+MAX_AGG_TRADES = 1000
+INVALID_SYMBOL = -1121
+
 T = TypeVar("T")
 
 
-class Filter(Struct):
-    kind: str = field(name="filterType")
-    tick_size: Number | None = field(name="tickSize", default=None)
-    step_size: Number | None = field(name="stepSize", default=None)
+class Trouble(msgspec.Struct):
+    """The body of an answer that is an error."""
 
-
-class Listing(Struct, rename="camel"):
-    symbol: SymbolText
-    base_asset: str
-    quote_asset: str
-    status: str
-    contract_type: str = ""
-    filters: list[Filter] = []
-
-
-class RateLimit(Struct, rename="camel"):
-    rate_limit_type: str
-    interval: str
-    interval_num: int
-    limit: int
-
-
-class ExchangeInfo(Struct, rename="camel"):
-    server_time: int
-    symbols: list[Listing]
-    rate_limits: list[RateLimit] = []
+    code: int = 0
+    msg: str = ""
 
 
 class BinanceREST:
-    """Asks one host; to be closed. Every method raises a `LiquiError` that says host and reason.
+    """Asks one host; to be closed. Threads may share it. Every method raises a `LiquiError` that says host and reason.
 
     Limits are the venue's own: after a 429 or 418 nothing is sent until its time is over, nor for a minute after its
     weight is nearly used up; `VenueRateLimited` is raised instead.
@@ -65,6 +61,7 @@ class BinanceREST:
         self.http = httpx.Client(base_url=base_url, timeout=TIMEOUTS, headers={"User-Agent": "liqui"})
         self.host = urlsplit(base_url).netloc
         self.clock = clock
+        self.lock = Lock()  # for the four below
         self.used_weight = 0
         self.weight_limit = WEIGHT_LIMIT
         self.resume_at = 0.0  # by the clock
@@ -74,17 +71,72 @@ class BinanceREST:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.http.close()
 
     def instruments(self) -> list[Instrument]:
         """Every contract that the venue lists, in its order; weight 1."""
-        info = self.get("/fapi/v1/exchangeInfo", ExchangeInfo)
-        self.weight_limit = weight_limit(info.rate_limits) or self.weight_limit
+        info = self.get(EXCHANGE_INFO, ExchangeInfo)
+        with self.lock:
+            self.weight_limit = weight_limit(info.rate_limits) or self.weight_limit
         if not info.symbols:
-            raise VenuePayloadError(f"{VENUE}: {self.host}/fapi/v1/exchangeInfo lists no symbols")
+            raise VenuePayloadError(f"{VENUE}: {self.host}{EXCHANGE_INFO} lists no symbols")
         return [instrument(listing) for listing in info.symbols]
 
-    def get(self, path: str, type: type[T], **parameters: str | int) -> T:
+    def depth(self, symbol: str, limit: int = 1000) -> DepthSnapshot:
+        """The best ``limit`` levels a side, rounded up to what the venue offers, 1000 at most.
+
+        Weight 2 up to 50 levels, 5 for 100, 10 for 500, 20 for 1000.
+        """
+        offered = next((offer for offer in DEPTH_LIMITS if offer >= limit), DEPTH_LIMITS[-1])
+        answer = self.ask(DEPTH, symbol=symbol, limit=offered)
+        return self.understood(answer, DEPTH, lambda body: depth_snapshot(decode_depth(body), symbol))
+
+    def klines(
+        self, symbol: str, timeframe: str, *, start_ms: int | None = None, end_ms: int | None = None, limit: int = 500
+    ) -> list[Candle]:
+        """Candles that open in [start_ms, end_ms], oldest first: the first ones from ``start_ms`` on, else the newest.
+
+        At most 1500. Weight 1 below 100, 2 below 500, 5 up to 1000, 10 above. The venue's clock says which are closed.
+        """
+        limit = min(limit, MAX_KLINES)
+        window = given(startTime=start_ms, endTime=end_ms)
+        answer = self.ask(KLINES, symbol=symbol, interval=timeframe, limit=limit, **window)
+        now_ms = answered_ms(answer)
+        return [
+            candle(row, symbol, timeframe, is_closed=row.last_ms < now_ms)
+            for row in self.understood(answer, KLINES, decode_klines)
+        ]
+
+    def agg_trades(
+        self,
+        symbol: str,
+        *,
+        from_id: int | None = None,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        limit: int = 500,
+    ) -> list[Trade]:
+        """Trades by rising id: the first ones from ``from_id`` or ``start_ms`` on, else the newest. At most 1000.
+
+        A window of both times must be shorter than an hour, and goes without ``from_id``. Weight 20.
+        """
+        window = given(fromId=from_id, startTime=start_ms, endTime=end_ms)
+        answer = self.ask(AGG_TRADES, symbol=symbol, limit=min(limit, MAX_AGG_TRADES), **window)
+        now_ms = clock_ms()
+        return [trade(row, symbol, now_ms) for row in self.understood(answer, AGG_TRADES, decode_agg_trades)]
+
+    def tickers(self) -> list[Ticker]:
+        """The last price of every symbol that is traded, and its last 24 hours; weight 40."""
+        return [ticker(row) for row in self.get(TICKERS, list[DayTicker])]
+
+    def get(self, path: str, type: type[T]) -> T:
+        return self.understood(self.ask(path), path, lambda body: msgspec.json.decode(body, type=type))
+
+    def ask(self, path: str, **parameters: str | int) -> httpx.Response:
+        """An answer that is a success."""
         self.check_limits()
         try:
             answer = self.http.get(path, params=parameters)
@@ -92,50 +144,64 @@ class BinanceREST:
             raise connection_fault(error, self.host) from error
         self.note_limits(answer.headers)
         if fault := refusal(answer.status_code, answer.headers, self.host):
-            if isinstance(fault, VenueRateLimited):
-                self.resume_at = self.clock() + fault.retry_after_s
-            raise fault
+            raise self.explained(fault, answer, parameters)
+        return answer
+
+    def understood(self, answer: httpx.Response, path: str, decode: Callable[[bytes], T]) -> T:
         try:
-            return msgspec.json.decode(answer.content, type=type)
+            return decode(answer.content)
         except (ValueError, RecursionError) as error:
             text = answer.text[:200]
             raise VenuePayloadError(f"{VENUE}: {self.host}{path} cannot be understood: {error}: {text!r}") from error
 
+    def explained(self, fault: LiquiError, answer: httpx.Response, asked: dict[str, str | int]) -> LiquiError:
+        """The fault, noted where it is one of limits; put better where the answer's body says more."""
+        if isinstance(fault, VenueRateLimited):
+            self.pause(fault.retry_after_s)
+        elif isinstance(fault, VenuePayloadError) and trouble_of(answer).code == INVALID_SYMBOL:
+            return UnknownSymbol(f"{VENUE}: {self.host} does not know the symbol {asked.get('symbol')}")
+        return fault
+
     def check_limits(self) -> None:
-        wait_s = self.resume_at - self.clock()
+        with self.lock:
+            wait_s = self.resume_at - self.clock()
         if wait_s > 0:
             raise VenueRateLimited(f"{VENUE}: {self.host} allows no requests now, wait {wait_s:.0f} s", wait_s)
 
     def note_limits(self, headers: httpx.Headers) -> None:
-        self.is_simulated = SIMULATED_HEADER in headers
         weight = headers.get(WEIGHT_HEADER, "")
-        self.used_weight = int(weight) if weight.isdecimal() else self.used_weight
-        if self.used_weight >= WEIGHT_SHARE * self.weight_limit:
-            self.resume_at = self.clock() + MINUTE_S
+        with self.lock:
+            self.is_simulated = SIMULATED_HEADER in headers
+            self.used_weight = int(weight) if weight.isdecimal() else self.used_weight
+            is_nearly_used_up = self.used_weight >= WEIGHT_SHARE * self.weight_limit
+        if is_nearly_used_up:
+            self.pause(MINUTE_S)
+
+    def pause(self, seconds: float) -> None:
+        """Send nothing for so long; answers that arrive late make it no shorter."""
+        with self.lock:
+            self.resume_at = max(self.resume_at, self.clock() + seconds)
 
 
-def weight_limit(limits: list[RateLimit]) -> int | None:
-    """The request weight that a minute allows."""
-    wanted = ("REQUEST_WEIGHT", "MINUTE", 1)
-    found = (limit.limit for limit in limits if (limit.rate_limit_type, limit.interval, limit.interval_num) == wanted)
-    return next(found, None)
+decode_depth = msgspec.json.Decoder(Depth).decode
+decode_klines = msgspec.json.Decoder(list[KlineRow]).decode
+decode_agg_trades = msgspec.json.Decoder(list[AggregateTrade]).decode
 
 
-def instrument(listing: Listing) -> Instrument:
-    return Instrument(
-        venue=VENUE,
-        symbol=listing.symbol,
-        base_asset=listing.base_asset,
-        quote_asset=listing.quote_asset,
-        contract_type=listing.contract_type,
-        status=listing.status,
-        is_active=listing.status == TRADING,
-        tick_size=step(filter.tick_size for filter in listing.filters if filter.kind == "PRICE_FILTER"),
-        lot_size=step(filter.step_size for filter in listing.filters if filter.kind == "LOT_SIZE"),
-    )
+def given(**parameters: int | None) -> dict[str, int]:
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
-def step(sizes: Iterator[str | None]) -> Decimal | None:
-    """The first of the sizes without the zeros at its end; None where there is none, or "0" (before trading begins)."""
-    size = Decimal(next(sizes, None) or 0)
-    return size.normalize() or None
+def answered_ms(answer: httpx.Response) -> int:
+    """When the venue answered, by its own clock, which tells seconds; by ours where it does not say."""
+    try:
+        return int(parsedate_to_datetime(answer.headers["Date"]).timestamp()) * 1000
+    except (KeyError, ValueError):
+        return clock_ms()
+
+
+def trouble_of(answer: httpx.Response) -> Trouble:
+    try:
+        return msgspec.json.decode(answer.content, type=Trouble)
+    except (ValueError, RecursionError):
+        return Trouble()

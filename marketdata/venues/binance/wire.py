@@ -1,60 +1,13 @@
-"""Binance's frames, and the events that they carry.
-
-Each wire struct names the venue's one-letter keys beside ours. Keys that it does not name are ignored: those of 2026
-(``ps`` and ``st`` of a forced order, ``nq`` of a trade) came without notice, and more will.
-"""
-
-from decimal import Decimal
-from typing import Annotated
+"""Binance's frames, and the events that they carry; what the events look like is in `payloads`."""
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from marketdata.errors import VenuePayloadError
-from marketdata.types import Liquidation, Side, Trade
 from marketdata.venues.binance import VENUE
+from marketdata.venues.binance.payloads import Event, Payload, event_of
 
 EXCERPT_LENGTH = 200  # of a frame, in an error's text
-MARKET = "MARKET"
-
-# Bounds that any honest frame keeps: times to the year 9999, letters and digits of any script (币安人生USDT exists).
-Milliseconds = Annotated[int, Meta(gt=0, le=253_402_300_799_999)]
-SymbolText = Annotated[str, Meta(pattern=r"\A\w+\Z", max_length=64)]
-Word = Annotated[str, Meta(pattern=r"\A[A-Z_]+\Z", max_length=40)]
-Number = Annotated[str, Meta(pattern=r"\A[0-9]{1,25}(?:\.[0-9]{1,18})?\Z")]
-AboveZero = Annotated[str, Meta(pattern=r"\A(?=[0.]*[1-9])[0-9]{1,25}(?:\.[0-9]{1,18})?\Z")]
-TradeId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-
-
-class ForcedOrder(Struct):
-    symbol: SymbolText = field(name="s")
-    side: Side = field(name="S")
-    order_type: Word = field(name="o")
-    time_in_force: Word = field(name="f")
-    original_quantity: Number = field(name="q")
-    price: Number = field(name="p")
-    average_price: Number = field(name="ap")
-    status: Word = field(name="X")
-    last_filled_quantity: Number = field(name="l")
-    filled_quantity: Number = field(name="z")
-    trade_ms: Milliseconds = field(name="T")
-
-
-class ForceOrder(Struct, tag_field="e", tag="forceOrder"):
-    sent_ms: Milliseconds = field(name="E")
-    order: ForcedOrder = field(name="o")
-
-
-class AggTrade(Struct, tag_field="e", tag="aggTrade"):
-    symbol: SymbolText = field(name="s")
-    id: TradeId = field(name="a")
-    price: AboveZero = field(name="p")
-    quantity: AboveZero = field(name="q")
-    first_trade_id: TradeId = field(name="f")
-    last_trade_id: TradeId = field(name="l")
-    trade_ms: Milliseconds = field(name="T")
-    is_buyer_maker: bool = field(name="m")
-    kind: Word = field(name="X", default=MARKET)
 
 
 class CommandError(Struct):
@@ -84,9 +37,6 @@ class CommandReply(Struct, frozen=True, kw_only=True):
     streams: list[str] | None = None
     error: str | None = None
 
-
-Event = Liquidation | Trade
-Payload = ForceOrder | AggTrade
 
 decode_frame = msgspec.json.Decoder(Envelope | list[Raw]).decode
 decode_payloads = msgspec.json.Decoder(Payload | list[Payload]).decode
@@ -134,51 +84,8 @@ def reply_of(frame: bytes | str) -> CommandReply | None:
 
 
 def events(payloads: Payload | list[Payload], received_ms: int) -> list[Event | CommandReply]:
-    found: list[Event | CommandReply] = []
-    for payload in payloads if isinstance(payloads, list) else (payloads,):
-        if isinstance(payload, ForceOrder):
-            found.append(liquidation(payload, received_ms))
-        elif payload.kind == MARKET:
-            found.append(trade(payload, received_ms))
-    return found
-
-
-def liquidation(payload: ForceOrder, received_ms: int) -> Liquidation:
-    order = payload.order
-    return Liquidation(
-        venue=VENUE,
-        symbol=order.symbol,
-        side=order.side,
-        order_type=order.order_type,
-        time_in_force=order.time_in_force,
-        status=order.status,
-        original_quantity=Decimal(order.original_quantity),
-        price=Decimal(order.price),
-        # "0" says that nothing is filled: taken for an average, the order would count as a fill of no value.
-        average_price=Decimal(order.average_price) or None,
-        last_filled_quantity=Decimal(order.last_filled_quantity),
-        filled_quantity=Decimal(order.filled_quantity),
-        # T, not E: the event is sent up to a second later, and every recording knows an order by its T.
-        event_ms=order.trade_ms,
-        sent_ms=payload.sent_ms,
-        received_ms=received_ms,
-    )
-
-
-def trade(payload: AggTrade, received_ms: int) -> Trade:
-    return Trade(
-        venue=VENUE,
-        symbol=payload.symbol,
-        id=payload.id,
-        price=Decimal(payload.price),
-        quantity=Decimal(payload.quantity),
-        # "m": the buyer was resting in the book, so the taker sold.
-        taker_side=Side.SELL if payload.is_buyer_maker else Side.BUY,
-        event_ms=payload.trade_ms,
-        received_ms=received_ms,
-        first_trade_id=payload.first_trade_id,
-        last_trade_id=payload.last_trade_id,
-    )
+    found = (event_of(payload, received_ms) for payload in (payloads if isinstance(payloads, list) else (payloads,)))
+    return [event for event in found if event is not None]
 
 
 def command_reply(envelope: Envelope) -> CommandReply:
