@@ -30,7 +30,8 @@ app.conf.beat_schedule = {
 }
 OF_COLLECTED_FEEDS = {
     "prune-outbox": periodic("streams.prune_outbox", 3600),
-    "sync-instruments": periodic("marketdata.sync_instruments", 86_400),
+    "sync-instruments": periodic("marketdata.sync_instruments", 3600),
+    "sync-tickers": periodic("marketdata.sync_tickers", 300),
 }
 OF_SAMPLE = {"sample-fill": periodic("liquidations.sample_fill", 60)}
 if settings.LIQUI_FEED in COLLECTED_FEEDS:

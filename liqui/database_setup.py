@@ -13,7 +13,7 @@ from django.db import close_old_connections, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from liquidations.table import table_problem
-from marketdata.services import REAL_FEEDS
+from marketdata.venue import REAL_FEEDS
 
 logger = structlog.get_logger(__name__)
 

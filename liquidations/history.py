@@ -5,7 +5,7 @@ from django.conf import settings
 from liquidations.remote import Remote
 from liquidations.volume import TIMEFRAMES_MS, VolumeSum
 from liquidations.volume_queries import liquidation_volume, symbol_is_stored
-from marketdata.instruments import instrument_find
+from marketdata.symbols.service import symbol_known
 
 
 class SymbolUnknown(LookupError):
@@ -21,7 +21,7 @@ def volume_history(symbol: str, timeframe: str, start_ms: int, end_ms: int) -> d
     sums = liquidation_volume(symbol, timeframe_ms, start_ms, end_ms)
     if sums or symbol_is_stored(symbol):
         return sums
-    is_listed = instrument_find(symbol) is not None
+    is_listed = symbol_known(symbol) is not None
     if settings.LIQUIDATION_API_BASE_URL:
         remote = Remote(settings.LIQUIDATION_API_BASE_URL)
         sums = remote.volume(symbol, timeframe, timeframe_ms, start_ms, end_ms)

@@ -17,7 +17,8 @@ from liquidations.remote import RemoteUnavailable
 from liquidations.serializers import ParameterErrorsShape
 from liquidations.volume import BAD_TIMEFRAME, TIMEFRAMES_MS, volume_buckets
 from liquidations.volume_serializers import VolumeParameters, VolumeShape, volume_window
-from marketdata.instruments import symbol_not_found
+from marketdata.suggestions import not_found_text
+from marketdata.symbols.service import symbol_suggestions
 
 EXAMPLE = {
     "symbol": "BTCUSDT",
@@ -99,7 +100,7 @@ class LiquidationVolumeView(APIView):
         try:
             sums = volume_history(name, timeframe, start_ms, end_ms)
         except SymbolUnknown:
-            raise NotFound(symbol_not_found(name)) from None
+            raise NotFound(not_found_text(name, symbol_suggestions(name))) from None
         except RemoteUnavailable as failure:
             raise ServiceUnavailable(str(failure), retry_after=5) from None
         body = {

@@ -1,7 +1,6 @@
-"""Reads of the table of instruments: is there such a symbol, and which one may have been meant."""
+"""Reads of the table of instruments. Who looks a symbol up for a client asks `marketdata.symbols.service`."""
 
 from marketdata.models import InstrumentRow
-from marketdata.suggestions import not_found_text, suggest
 from marketdata.types import Instrument
 
 
@@ -13,13 +12,13 @@ def instrument_find(symbol: str) -> Instrument | None:
     return row.to_instrument() if row and row.symbol == symbol else None
 
 
-def symbol_suggestions(text: str) -> list[str]:
-    """Up to three active symbols that may have been meant by ``text``, the likeliest first."""
-    return suggest(
-        text, list(InstrumentRow.objects.filter(is_active=True).order_by("id").values_list("symbol", flat=True))
-    )
+def instruments_exist() -> bool:
+    return InstrumentRow.objects.exists()
 
 
-def symbol_not_found(text: str) -> str:
-    """Symbol X not found. Did you mean: A, B, C?"""
-    return not_found_text(text, symbol_suggestions(text))
+def instruments_rows() -> list[InstrumentRow]:
+    """Every symbol once, in the order in which they became known."""
+    rows: dict[str, InstrumentRow] = {}
+    for row in InstrumentRow.objects.order_by("id"):
+        rows.setdefault(row.symbol, row)
+    return list(rows.values())

@@ -1,24 +1,39 @@
 """Writes of the table of instruments."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
 from django.conf import settings
 from django.db import connection, transaction
 
-from marketdata.errors import FeedMismatch
+from cachemgmt.caching import changed
+from marketdata.clock import clock_ms
+from marketdata.errors import LiquiError
 from marketdata.models import InstrumentRow
 from marketdata.types import Instrument
+from marketdata.venue import COLLECTING_FEEDS, venue
 from marketdata.venues.binance import VENUE
-from marketdata.venues.binance.rest import BinanceREST
+
+logger = structlog.get_logger(__name__)
 
 KEY = ["exchange", "symbol"]
 # What the venue says, and what every sync writes anew. When an instrument was first seen stays.
-LISTED = ["base_asset", "quote_asset", "status", "contract_type", "tick_size", "lot_size"]
+LISTED = [
+    "base_asset",
+    "quote_asset",
+    "status",
+    "contract_type",
+    "exchange_form",
+    "tick_size",
+    "lot_size",
+    "price_precision",
+    "quantity_precision",
+]
 WRITTEN = [*LISTED, "is_active", "last_seen_ms"]
+TICKER = ["last_price", "volume_24h", "volume_at_ms"]
 DELISTED = "DELISTED"  # our word: the venue says nothing any more
-REAL_FEEDS = ("none", "live")
+INSTRUMENTS_SCOPE = "instruments"  # of the cache: what depends on this table
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +47,60 @@ class SyncResult:
 
 
 def instruments_sync() -> SyncResult:
-    """Bring the table to what Binance lists now. Safe to run twice. Raises `LiquiError`, and then writes nothing."""
-    with BinanceREST(settings.BINANCE_API_BASE_URL) as rest:
-        listed = rest.instruments()
-        check_feed(rest)
-    return instruments_store(VENUE, listed, time.time_ns() // 1_000_000)
+    """Bring the table to what Binance lists now, figures of the last 24 hours included if they can be had.
+
+    Safe to run twice. Raises `LiquiError`, and then writes nothing.
+    """
+    result = instruments_store(VENUE, venue().instruments(), clock_ms())
+    if settings.LIQUI_FEED in COLLECTING_FEEDS:
+        try:
+            tickers_sync()
+        except LiquiError as error:
+            logger.warning("24h volumes are not known", error=str(error))
+    return result
 
 
-def check_feed(rest: BinanceREST) -> None:
-    if rest.is_simulated and settings.LIQUI_FEED in REAL_FEEDS:
-        raise FeedMismatch(
-            f"{rest.host} is a simulated exchange and FEED={settings.LIQUI_FEED} keeps real data: nothing was written. "
-            "Set FEED=simulated, or BINANCE_API_BASE_URL to the exchange itself."
-        )
+def tickers_sync() -> int:
+    """Write every instrument's last price and 24h volume; how many. Raises `LiquiError`, and then writes nothing."""
+    known = set(InstrumentRow.objects.filter(exchange=VENUE).values_list("symbol", flat=True))
+    tickers = {ticker.symbol: ticker for ticker in venue().tickers() if ticker.symbol in known}
+    now_ms = clock_ms()
+    upsert(
+        [
+            InstrumentRow(
+                symbol=ticker.symbol,
+                exchange=VENUE,
+                is_active=True,
+                last_price=ticker.last_price,
+                volume_24h=ticker.quote_volume,
+                volume_at_ms=now_ms,
+            )
+            for ticker in tickers.values()
+        ],
+        TICKER,
+    )
+    instruments_changed()
+    return len(tickers)
+
+
+def instruments_switch(ids: Sequence[int], *, is_active: bool) -> list[str]:
+    """Enable or disable; the symbols of those that were not so before."""
+    rows = InstrumentRow.objects.filter(pk__in=ids).exclude(is_active=is_active)
+    symbols = sorted(rows.values_list("symbol", flat=True))
+    rows.update(is_active=is_active)
+    instruments_changed()
+    return symbols
+
+
+def instruments_changed() -> None:
+    """Outdate, once it is committed, what is shown of the table."""
+    changed({INSTRUMENTS_SCOPE: None})
+
+
+def upsert(rows: Sequence[InstrumentRow], columns: Sequence[str]) -> None:
+    # SQLite requires the conflict target and MySQL refuses one.
+    target = KEY if connection.features.supports_update_conflicts_with_target else None
+    InstrumentRow.objects.bulk_create(rows, update_conflicts=True, update_fields=columns, unique_fields=target)
 
 
 @transaction.atomic
@@ -52,9 +108,8 @@ def instruments_store(venue: str, listed: Sequence[Instrument], now_ms: int) -> 
     """Store all instruments that a venue lists. Those that it does not list any more stay, inactive."""
     known = {row.symbol: row for row in InstrumentRow.objects.filter(exchange=venue)}
     rows = [listed_row(instrument, known.get(instrument.symbol), now_ms) for instrument in listed]
-    # SQLite requires the conflict target and MySQL refuses one.
-    target = KEY if connection.features.supports_update_conflicts_with_target else None
-    InstrumentRow.objects.bulk_create(rows, update_conflicts=True, update_fields=WRITTEN, unique_fields=target)
+    upsert(rows, WRITTEN)
+    instruments_changed()
     gone = known.keys() - {row.symbol for row in rows}
     delisted = InstrumentRow.objects.filter(exchange=venue, symbol__in=gone).exclude(status=DELISTED)
     return SyncResult(
@@ -74,8 +129,11 @@ def listed_row(instrument: Instrument, known: InstrumentRow | None, now_ms: int)
         quote_asset=instrument.quote_asset,
         status=instrument.status,
         contract_type=instrument.contract_type,
+        exchange_form=instrument.exchange_form,
         tick_size=instrument.tick_size,
         lot_size=instrument.lot_size,
+        price_precision=instrument.price_precision,
+        quantity_precision=instrument.quantity_precision,
         is_active=instrument.is_active and not is_switched_off(known, instrument.status),
         first_seen_ms=now_ms,
         last_seen_ms=now_ms,

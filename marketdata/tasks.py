@@ -2,9 +2,11 @@
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 
 from marketdata.errors import LiquiError
-from marketdata.services import instruments_sync
+from marketdata.services import instruments_sync, tickers_sync
+from marketdata.venue import COLLECTING_FEEDS
 
 logger = structlog.get_logger(__name__)
 
@@ -18,3 +20,16 @@ def sync_instruments() -> None:
         logger.error("instruments are not brought up to date", error=str(error))
         return
     logger.info("instruments are up to date", listed=result.listed, added=result.added, delisted=result.delisted)
+
+
+@shared_task(name="marketdata.sync_tickers")
+def sync_tickers() -> None:
+    """Bring last prices and 24h volumes up to date, where the feed collects; asked for again, it catches up."""
+    if settings.LIQUI_FEED not in COLLECTING_FEEDS:
+        return
+    try:
+        updated = tickers_sync()
+    except LiquiError as error:
+        logger.error("24h volumes are not brought up to date", error=str(error))
+        return
+    logger.info("24h volumes are up to date", instruments=updated)

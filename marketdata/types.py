@@ -148,9 +148,13 @@ class Ticker(msgspec.Struct, frozen=True, kw_only=True):
     quote_volume: Decimal
 
 
+PERPETUAL = "PERPETUAL"
+
+
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """A contract as its venue lists it. ``tick_size`` is the price step, ``lot_size`` the quantity step, None where
-    the venue names none; ``status`` and ``contract_type`` are the venue's own words. ``is_active``: it can be traded.
+    the venue names none; ``price_precision`` and ``quantity_precision`` are the decimal places that they need.
+    ``status`` and ``contract_type`` are the venue's own words. ``is_active``: it can be traded.
     """
 
     venue: str
@@ -162,14 +166,23 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     is_active: bool
     tick_size: Decimal | None = None
     lot_size: Decimal | None = None
+    price_precision: int | None = None
+    quantity_precision: int | None = None
+
+    @property
+    def is_swap(self) -> bool:
+        """It is never delivered. Of a row of the user's that says nothing its name tells: deliveries have an _."""
+        return self.contract_type.endswith(PERPETUAL) or (not self.contract_type and "_" not in self.symbol)
 
     @property
     def ui_name(self) -> str:
-        """BTC/USDT"""
-        return f"{self.base_asset}/{self.quote_asset}"
+        """BTC/USDT; the symbol where its assets are not known."""
+        return f"{self.base_asset}/{self.quote_asset}" if self.base_asset else self.symbol
 
     @property
     def exchange_form(self) -> str:
         """BTC/USDT:USDT, and BTC/USDT:USDT-251226 for a contract that is delivered. Linear: settled in quote asset."""
+        if not self.base_asset:
+            return self.symbol
         _, _, delivery = self.symbol.partition("_")
         return f"{self.ui_name}:{self.quote_asset}" + (f"-{delivery}" if delivery else "")

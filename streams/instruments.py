@@ -2,7 +2,7 @@
 
 import time
 
-from marketdata.models import InstrumentRow
+from marketdata.instruments import instruments_rows
 from marketdata.types import Instrument
 
 REFRESH_S = 60.0
@@ -17,8 +17,7 @@ def instruments_refresh() -> None:
     now = time.monotonic()
     if known and now - refreshed_at < REFRESH_S:
         return
-    # The venue that was known first answers for a name that several have.
-    known = {row.symbol: row.to_instrument() for row in InstrumentRow.objects.order_by("-id")}
+    known = {row.symbol: row.to_instrument() for row in instruments_rows()}
     refreshed_at = now
 
 

@@ -13,7 +13,7 @@ from liquidations.domain import format_iso
 from liquidations.rendering import decimal_text
 from liquidations.volume import VolumeBucket
 from marketdata.formatting import format_clock, format_liquidation_quantity, format_notional
-from marketdata.suggestions import QUOTES
+from marketdata.names import assets_guessed
 from marketdata.types import Instrument, Liquidation
 
 
@@ -122,14 +122,8 @@ def order_data(
         timestamp=event_ms,
         display_time=format_clock(event_ms),
         avg_price=decimal_text(average_price),
-        base_asset=instrument.base_asset if instrument and instrument.base_asset else base_asset(symbol),
+        base_asset=instrument.base_asset if instrument and instrument.base_asset else assets_guessed(symbol)[0],
     )
-
-
-def base_asset(symbol: str) -> str:
-    """BTC of BTCUSDT and of BTCUSDT_251226, for symbols of which no instrument is known."""
-    name = symbol.partition("_")[0]
-    return next((name.removesuffix(quote) for quote in QUOTES if name.endswith(quote)), "")
 
 
 def order_frame(order: Liquidation, instrument: Instrument | None, sequence: int | None) -> str:

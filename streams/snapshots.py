@@ -12,8 +12,8 @@ from liquidations.rendering import decimal_text
 from liquidations.types import ForcedOrder
 from liquidations.volume import VolumeSum
 from liquidations.volume_queries import volume_read
-from marketdata.instruments import instrument_find, symbol_suggestions
 from marketdata.suggestions import suggest
+from marketdata.symbols.service import symbol_known, symbol_suggestions
 from marketdata.types import Instrument
 from streams.messages import OrderData, order_data
 from streams.models import OutboxOrder
@@ -48,7 +48,7 @@ class Resumption(NamedTuple):
 
 def orders_snapshot(symbol: str) -> OrdersSnapshot:
     """Raises `UnknownSymbol` for what is neither listed nor stored, `QueryTimeout` and Django's database errors."""
-    instrument = instrument_find(symbol)
+    instrument = symbol_known(symbol)
     with reading_snapshot(settings.QUERY_TIMEOUT_SECONDS) as reader:
         head = outbox_head()
         # Case matters to sockets; a symbol that is only stored is known by its one spelling.

@@ -18,6 +18,8 @@ from liquidations.caching import announced
 from liquidations.services import orders_write
 from liquidations.table import table_create, table_profile_reset
 from liquidations.types import ForcedOrder, WriteResult
+from marketdata.symbols.service import symbols_reset
+from marketdata.venue import venue_reset
 from streams import instruments
 from tests.live import wait_for_news
 
@@ -40,6 +42,8 @@ def forgotten_tables() -> None:
     """What one test knew of the tables is not true in the next."""
     table_profile_reset()
     instruments.known = {}
+    symbols_reset()
+    venue_reset()
 
 
 @pytest.fixture(autouse=True)

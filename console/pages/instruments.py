@@ -20,8 +20,9 @@ from console.registry import Page
 from console.site import render
 from console.texts import number, utc_time
 from marketdata.errors import LiquiError
+from marketdata.formatting import format_volume24h
 from marketdata.models import InstrumentRow
-from marketdata.services import instruments_sync
+from marketdata.services import instruments_switch, instruments_sync
 
 PAGE_ROWS = 50
 STATES = [("", "any"), ("1", "enabled"), ("0", "disabled")]
@@ -80,6 +81,7 @@ def instrument_texts(row: InstrumentRow) -> dict[str, Any]:
         "contract_type": row.contract_type or "–",
         "tick_size": number(row.tick_size),
         "lot_size": number(row.lot_size),
+        "volume_24h": format_volume24h(row.volume_24h) or "–",
         "last_seen": utc_time(row.last_seen_ms)[:16],
         "is_active": row.is_active,
     }
@@ -93,9 +95,7 @@ def switch(request: HttpRequest) -> HttpResponseBase:
     if verb not in ("enable", "disable") or not chosen:
         messages.warning(request, "Tick the instruments first.")
         return back(request)
-    rows = InstrumentRow.objects.filter(pk__in=chosen).exclude(is_active=verb == "enable")
-    symbols = sorted(rows.values_list("symbol", flat=True))
-    rows.update(is_active=verb == "enable")
+    symbols = instruments_switch([int(number) for number in chosen], is_active=verb == "enable")
     record(console_actor(request), f"instrument.{verb}", ", ".join(symbols), amount=len(symbols), symbols=symbols)
     named = symbols[0] if len(symbols) == 1 else f"{len(symbols)} instruments"
     messages.success(request, f"{named} {verb}d." if symbols else f"Nothing to do: already {verb}d.")

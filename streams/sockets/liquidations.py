@@ -7,6 +7,7 @@ from django.conf import settings
 
 from liquidations.volume import BAD_TIMEFRAME, TIMEFRAMES_MS
 from marketdata.clock import clock_ms
+from marketdata.venue import REAL_FEEDS
 from streams.filters import NO_FILTER, BadFilter, filter_read
 from streams.hub import PAGE, hub
 from streams.market.hub import market_hub
@@ -26,8 +27,6 @@ from streams.sockets.base import Fatal, Socket
 from streams.tail import Tail
 from streams.types import LiveOrder
 from streams.volume_series import VolumeSeries, board
-
-REAL_FEEDS = ("none", "live")
 
 
 def is_simulated() -> bool:

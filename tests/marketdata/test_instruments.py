@@ -2,8 +2,10 @@
 
 import gzip
 import io
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -11,11 +13,13 @@ from celery import current_app
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from marketdata.errors import FeedMismatch, VenueBlocked
-from marketdata.instruments import instrument_find, symbol_not_found, symbol_suggestions
+from marketdata.errors import FeedMismatch, SymbolNotFound, VenueBlocked, VenueUnavailable
+from marketdata.instruments import instrument_find
 from marketdata.models import InstrumentRow
-from marketdata.services import SyncResult, instruments_sync
-from marketdata.tasks import sync_instruments
+from marketdata.services import SyncResult, instruments_store, instruments_switch, instruments_sync, tickers_sync
+from marketdata.symbols.service import symbol_find, symbol_suggestions
+from marketdata.tasks import sync_instruments, sync_tickers
+from marketdata.venue import venue
 from tests.marketdata.conftest import Exchange, listed
 from tools.servers import free_port
 
@@ -83,11 +87,14 @@ def test_a_plain_insert_is_enough_and_a_sync_fills_in_the_rest(listing: Exchange
         )
     instrument = instrument_find("BTCUSDT")
     assert instrument is not None
-    assert (instrument.is_active, instrument.base_asset, instrument.tick_size) == (is_active, "", None)
+    assert (instrument.is_active, instrument.tick_size, instrument.price_precision) == (is_active, None, None)
+    # What the venue has not said yet the name says.
+    assert (instrument.exchange_form, instrument.is_swap) == ("BTC/USDT:USDT", True)
     listing.lists(listed("BTCUSDT"))
     assert instruments_sync() == SyncResult(listed=1, added=0, changed=1, delisted=0)
     row = InstrumentRow.objects.get()
     assert (row.base_asset, row.status, row.is_active) == ("BTC", "TRADING", is_active)
+    assert (row.exchange_form, row.price_precision, row.quantity_precision) == ("BTC/USDT:USDT", 1, 3)
 
 
 def test_other_exchanges_are_left_alone(listing: Exchange) -> None:
@@ -114,8 +121,13 @@ def test_active_symbols_are_suggested_in_market_order(listing: Exchange) -> None
     listing.lists(listed("ZECUSDT"), listed("BTCUSDT"), listed("BTCDOMUSDT", status="SETTLING"), listed("ETHUSDT"))
     instruments_sync()
     assert symbol_suggestions("btcusd") == ["BTCUSDT"]
-    assert symbol_not_found("DOGEUSDT") == "Symbol DOGEUSDT not found. Did you mean: ZECUSDT, BTCUSDT, ETHUSDT?"
-    assert symbol_not_found("NOPE") == "Symbol NOPE not found"
+    for text, message in (
+        ("DOGEUSDT", "Symbol DOGEUSDT not found. Did you mean: ZECUSDT, BTCUSDT, ETHUSDT?"),
+        ("NOPE", "Symbol NOPE not found"),
+    ):
+        with pytest.raises(SymbolNotFound) as error:
+            symbol_find(text)
+        assert str(error.value) == message
 
 
 @pytest.mark.parametrize(
@@ -128,6 +140,127 @@ def test_recorded_lists_are_stored_exactly(
     assert instruments_sync() == SyncResult(listed=listed_count, added=listed_count, changed=0, delisted=0)
     assert instruments_sync() == SyncResult(listed=listed_count, added=0, changed=0, delisted=0)
     assert InstrumentRow.objects.filter(is_active=True).count() == active
+
+
+@pytest.mark.contract("D075")
+@pytest.mark.parametrize(
+    ("tick", "precision"),
+    [("0.25", 2), ("1", 0), ("1.0", 0), ("10", 0), ("0.10", 1), ("0.0000001", 7), ("0.05", 2), ("0", None)],
+)
+def test_precision_comes_from_the_price_step_itself(listing: Exchange, tick: str, precision: int | None) -> None:
+    listing.lists(listed("BTCUSDT", tick=tick, pricePrecision=5))
+    instruments_sync()
+    assert InstrumentRow.objects.get().price_precision == precision
+
+
+@pytest.mark.parametrize("name", ["2021-07-22", "2025-11-26"])
+def test_recorded_lists_of_any_year_have_precisions_that_show_every_price(
+    listing: Exchange, recordings: Path, name: str
+) -> None:
+    listing.body = gzip.decompress((recordings / f"exchangeinfo_{name}.json.gz").read_bytes())
+    instruments_sync()
+    stepless = set()
+    for row in InstrumentRow.objects.all():
+        if row.tick_size is None:
+            stepless.add(row.symbol)
+            assert row.price_precision is None
+            continue
+        scaled = row.tick_size.scaleb(row.price_precision)
+        # Enough digits for each step, and not one more.
+        assert scaled == int(scaled)
+        assert row.price_precision == 0 or row.tick_size.scaleb(row.price_precision - 1) % 1
+        assert row.exchange_form.startswith(f"{row.base_asset}/{row.quote_asset}:{row.quote_asset}")
+    listed_count = InstrumentRow.objects.count()
+    assert len(stepless) < listed_count / 10
+    perpetual = [row.to_instrument() for row in InstrumentRow.objects.filter(contract_type__endswith="PERPETUAL")]
+    assert all(instrument.is_swap for instrument in perpetual)
+    dated = [row.to_instrument() for row in InstrumentRow.objects.filter(symbol__contains="_")]
+    assert dated
+    assert not any(instrument.is_swap for instrument in dated)
+
+
+def test_volumes_and_last_prices_are_written_to_the_instruments_that_are_known(
+    listing: Exchange, settings: Any
+) -> None:
+    listing.lists(listed("BTCUSDT"), listed("ETHUSDT"))
+    instruments_sync()
+    InstrumentRow.objects.filter(symbol="ETHUSDT").update(is_active=False)
+    settings.LIQUI_FEED = "live"
+    listing.trades(BTCUSDT=("63943.90", "12590000000.5"), ETHUSDT=("1.5", "0"), NEWUSDT=("1", "1"))
+    assert tickers_sync() == 2
+    rows = {row.symbol: row for row in InstrumentRow.objects.all()}
+    assert sorted(rows) == ["BTCUSDT", "ETHUSDT"]
+    assert (rows["BTCUSDT"].last_price, rows["BTCUSDT"].volume_24h) == (Decimal("63943.90"), Decimal("12590000000.5"))
+    # All else is as it was.
+    assert (rows["ETHUSDT"].is_active, rows["ETHUSDT"].status, rows["ETHUSDT"].base_asset) == (False, "TRADING", "ETH")
+    assert rows["BTCUSDT"].volume_at_ms
+    instruments_sync()
+    assert InstrumentRow.objects.get(symbol="BTCUSDT").volume_24h == Decimal("12590000000.5")
+
+
+def test_a_sync_of_a_feed_that_collects_brings_volumes_and_does_without_them(listing: Exchange, settings: Any) -> None:
+    settings.LIQUI_FEED = "live"
+    listing.lists(listed("BTCUSDT"))
+    listing.bodies["/fapi/v1/ticker/24hr"] = b"no"
+    assert instruments_sync().added == 1
+    assert InstrumentRow.objects.get().volume_24h is None
+    listing.trades(BTCUSDT=("63943.90", "5"))
+    instruments_sync()
+    assert InstrumentRow.objects.get().volume_24h == 5
+
+
+def test_the_largest_numbers_that_the_venue_may_send_fit(listing: Exchange, settings: Any) -> None:
+    listing.lists(listed("BTCUSDT"))
+    settings.LIQUI_FEED = "live"
+    number = "9" * 25 + "." + "1" * 18
+    listing.trades(BTCUSDT=(number, number))
+    instruments_sync()
+    row = InstrumentRow.objects.get()
+    assert row.last_price is not None
+    assert abs(row.last_price / Decimal(number) - 1) < Decimal("1e-14")
+
+
+def test_the_task_of_volumes_asks_only_for_feeds_that_collect(listing: Exchange, settings: Any) -> None:
+    assert "marketdata.sync_tickers" in current_app.tasks
+    sync_tickers.apply(throw=True)
+    assert not listing.asked
+    settings.LIQUI_FEED = "live"
+    listing.lists(listed("BTCUSDT"))
+    listing.trades(BTCUSDT=("1", "5"))
+    instruments_sync()
+    for _ in range(2):
+        sync_tickers.apply(throw=True)
+    assert InstrumentRow.objects.get().volume_24h == 5
+    listing.status = 503
+    assert sync_tickers.apply(throw=True).successful()
+    with pytest.raises(VenueUnavailable):
+        tickers_sync()
+
+
+def test_switching_says_which_were_not_so_before() -> None:
+    ids = [InstrumentRow.objects.create(symbol=name, is_active=on).pk for name, on in (("B", 1), ("A", 1), ("C", 0))]
+    assert instruments_switch(ids, is_active=False) == ["A", "B"]
+    assert instruments_switch(ids, is_active=False) == []
+    assert instruments_switch(ids[:1], is_active=True) == ["B"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_who_sync_at_the_same_time_all_succeed(listing: Exchange, recordings: Path) -> None:
+    """A collector, a web process and an operator, on a table that is empty yet."""
+    listing.body = gzip.decompress((recordings / "exchangeinfo_2025-11-26.json.gz").read_bytes())
+    instruments = venue().instruments()
+    barrier = Barrier(4)
+
+    def store(now_ms: int) -> int:
+        try:
+            barrier.wait()
+            return sum(instruments_store("binance", instruments, now_ms + round).listed for round in range(5))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(store, range(4))) == [5 * 647] * 4
+    assert InstrumentRow.objects.count() == 647
 
 
 def test_one_recorded_list_follows_the_other(listing: Exchange, recordings: Path) -> None:
