@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from collections import deque
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
@@ -136,6 +137,8 @@ class Connection(asyncio.Protocol):
         else:
             response = self.protocol.accept(request)
         response.headers[MARK] = "1"
+        del response.headers["Date"]
+        response.headers["Date"] = formatdate(self.exchange.now_ms() / 1000, usegmt=True)
         self.protocol.send_response(response)
         if target is not None and self.protocol.state is State.OPEN:
             self.flush()
@@ -185,7 +188,7 @@ class Connection(asyncio.Protocol):
         if not self.is_open:
             return
         limits = self.exchange.limits
-        self.protocol.send_ping(str(self.exchange.clock.now_ms()).encode())
+        self.protocol.send_ping(str(self.exchange.now_ms()).encode())
         self.flush()
         if "pong" not in self.timers:
             self.timers["pong"] = self.loop.call_later(limits.pong_s, self.pong_missing)

@@ -7,9 +7,10 @@ from urllib.parse import parse_qsl
 import msgspec
 from websockets.frames import CloseCode, Frame, Opcode
 
+from streams.simulator.broadcast import REMEMBERED_DIFFS, DepthStream
 from streams.simulator.connection import REMEMBERED_FRAMES, Connection
-from streams.simulator.exchange import Exchange, Frames
-from streams.simulator.kinds import FORCE_ORDER, ForceOrderBody, force_order_event, pair_of
+from streams.simulator.exchange import Exchange, Fault, Frames
+from streams.simulator.kinds import AGG_TRADE, FORCE_ORDER, Event, ForceOrderBody, force_order_event, pair_of
 from streams.simulator.rest import Answer
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -62,6 +63,19 @@ class Fail(msgspec.Struct, forbid_unknown_fields=True):
     seconds: Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 
 
+class FailRest(Fail):
+    """All paths unless ``path`` is given."""
+
+    path: str | None = None
+
+
+class Some(msgspec.Struct, forbid_unknown_fields=True):
+    """``count`` messages of each stream that is followed now: those of one symbol, or all."""
+
+    symbol: str | None = None
+    count: Annotated[int, msgspec.Meta(ge=1, le=REMEMBERED_DIFFS)] = 1
+
+
 class Order(msgspec.Struct, forbid_unknown_fields=True):
     """A forced order with the keys of the wire; ``T`` is now unless given."""
 
@@ -107,16 +121,15 @@ def send_garbage(exchange: Exchange, command: Garbage) -> Any:
     chosen = meant(exchange, command)
     for connection in chosen:
         for kind in command.kinds:
-            connection.send(garbage_frame(kind, connection.is_combined))
+            connection.send(garbage_frame(kind, connection))
     return ids(chosen)
 
 
-def garbage_frame(kind: str, is_combined: bool) -> bytes:
+def garbage_frame(kind: str, connection: Connection) -> bytes:
     data = GARBAGE[kind]
     if kind == "binary":
         return Frame(Opcode.BINARY, data).serialize(mask=False)
-    frames = Frames(str(FORCE_ORDER.all_symbols), data)
-    return frames.combined if is_combined else frames.raw
+    return Frames(str(FORCE_ORDER.all_symbols), data).of(connection)
 
 
 def repeat(exchange: Exchange, command: Repeat) -> Any:
@@ -134,14 +147,62 @@ def expire(exchange: Exchange, command: Command) -> Any:
     return ids(chosen)
 
 
-def fail_rest(exchange: Exchange, command: Fail) -> Any:
-    exchange.rest_fault.set(command.status, command.seconds)
+def fail_rest(exchange: Exchange, command: FailRest) -> Any:
+    fault = exchange.rest_fault
+    if command.path is not None:
+        fault = exchange.path_faults.setdefault(command.path, Fault())
+    fault.set(command.status, command.seconds)
     return state(exchange)
 
 
 def refuse_handshakes(exchange: Exchange, command: Fail) -> Any:
     exchange.handshake_fault.set(command.status, command.seconds)
     return state(exchange)
+
+
+def skip_diffs(exchange: Exchange, command: Some) -> Any:
+    """They are made, and not sent."""
+    streams = depth_streams(exchange, command)
+    for stream in streams.values():
+        stream.to_skip += command.count
+    return {"streams": list(streams)}
+
+
+def repeat_diffs(exchange: Exchange, command: Some) -> Any:
+    """Those made last are sent once more, in their order."""
+    streams = depth_streams(exchange, command)
+    for name, stream in streams.items():
+        for update in list(stream.recent)[-command.count :]:
+            exchange.publish(Event(exchange.now_ms(), (name,), update))
+    return {"streams": list(streams)}
+
+
+def depth_streams(exchange: Exchange, command: Some) -> dict[str, DepthStream]:
+    known(exchange, command.symbol)
+    return exchange.broadcast.depth_streams(command.symbol)
+
+
+def skip_trades(exchange: Exchange, command: Some) -> Any:
+    """They happen, and are not sent."""
+    known(exchange, command.symbol)
+    followed = [symbol for symbol in exchange.broadcast.listings if AGG_TRADE.streams(symbol)[0] in exchange.followers]
+    symbols = followed if command.symbol is None else [command.symbol]
+    for symbol in symbols:
+        exchange.broadcast.skip_trades(symbol, command.count)
+    return {"symbols": symbols}
+
+
+def known(exchange: Exchange, symbol: str | None) -> None:
+    """Raises `Rejected` for a symbol that has no market data."""
+    if symbol is not None and symbol not in exchange.broadcast.listings:
+        raise Rejected(f"symbol: {symbol} has no market data")
+
+
+def reset_requests(exchange: Exchange, command: Nothing) -> Any:
+    """Count from 0 again; what was counted."""
+    counts = dict(exchange.requests)
+    exchange.requests.clear()
+    return counts
 
 
 def pause(exchange: Exchange, command: Nothing) -> Any:
@@ -155,7 +216,7 @@ def resume(exchange: Exchange, command: Nothing) -> Any:
 
 
 def inject(exchange: Exchange, command: Order) -> Any:
-    now_ms = exchange.clock.now_ms()
+    now_ms = exchange.now_ms()
     filled = command.z or command.q
     order = ForceOrderBody(
         s=command.s,
@@ -196,12 +257,20 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Exchange, Any], Any]]] = {
     "garbage": (Garbage, send_garbage),
     "repeat": (Repeat, repeat),
     "expire": (Command, expire),
-    "rest": (Fail, fail_rest),
+    "rest": (FailRest, fail_rest),
     "handshakes": (Fail, refuse_handshakes),
+    "depth_skip": (Some, skip_diffs),
+    "depth_repeat": (Some, repeat_diffs),
+    "trades_skip": (Some, skip_trades),
+    "requests": (Nothing, reset_requests),
     "pause": (Nothing, pause),
     "resume": (Nothing, resume),
     "inject": (Order, inject),
 }
+
+
+class NoQuery(msgspec.Struct):
+    """Whatever is in the query says nothing."""
 
 
 class SentQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -210,10 +279,15 @@ class SentQuery(msgspec.Struct, forbid_unknown_fields=True):
     limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
+class BookQuery(msgspec.Struct, forbid_unknown_fields=True):
+    symbol: str
+    id: int | None = None
+
+
 def state(exchange: Exchange) -> Any:
     clock = exchange.clock
     return {
-        "now_ms": clock.now_ms(),
+        "now_ms": exchange.now_ms(),
         "speed": clock.speed,
         "is_running": clock.is_running,
         "symbols": len(exchange.contracts),
@@ -223,8 +297,20 @@ def state(exchange: Exchange) -> Any:
         "frames": exchange.frames,
         "forced_orders": exchange.sent.count,
         "rest_fault": exchange.rest_fault.current,
+        "path_faults": {path: fault.current for path, fault in exchange.path_faults.items() if fault.current},
         "handshake_fault": exchange.handshake_fault.current,
     }
+
+
+def book(exchange: Exchange, asked: BookQuery) -> Any:
+    """The whole book, now or as of one of its last updates."""
+    known(exchange, asked.symbol)
+    listing, book = exchange.broadcast.listings[asked.symbol], exchange.broadcast.book(asked.symbol)
+    view = book.view() if asked.id is None else book.view_at(asked.id)
+    if view is None:
+        raise Rejected(f"id: {asked.id} is none of the last ones, up to {book.id}")
+    bids, asks = listing.level_texts(view.bids), listing.level_texts(view.asks)
+    return {"symbol": asked.symbol, "lastUpdateId": view.id, "T": view.time_ms, "bids": bids, "asks": asks}
 
 
 def connections(exchange: Exchange) -> Any:
@@ -235,17 +321,28 @@ def connections(exchange: Exchange) -> Any:
     return list(exchange.records.values())
 
 
+def sent(exchange: Exchange, asked: SentQuery) -> Any:
+    return exchange.sent.page(asked.connection, asked.after, asked.limit)
+
+
+QUESTIONS: dict[str, tuple[type[Any], Callable[[Exchange, Any], Any]]] = {
+    "state": (NoQuery, lambda exchange, _: state(exchange)),
+    "connections": (NoQuery, lambda exchange, _: connections(exchange)),
+    "sent": (SentQuery, sent),
+    "book": (BookQuery, book),
+    "requests": (NoQuery, lambda exchange, _: dict(exchange.requests)),
+}
+
+
 def control_answer(exchange: Exchange, method: str, name: str, query: str, body: bytes) -> Answer:
     """The answer to a request for /control/``name``; 400 says what is wrong with it."""
     try:
-        if method == "GET" and name in ("state", "connections"):
-            return Answer(200, state(exchange) if name == "state" else connections(exchange))
-        if method == "GET" and name == "sent":
-            asked = msgspec.convert(dict(parse_qsl(query)), SentQuery, strict=False)
-            return Answer(200, exchange.sent.page(asked.connection, asked.after, asked.limit))
+        if method == "GET" and name in QUESTIONS:
+            kind, tell = QUESTIONS[name]
+            return Answer(200, tell(exchange, msgspec.convert(dict(parse_qsl(query)), kind, strict=False)))
         if method == "POST" and name in COMMANDS:
             kind, perform = COMMANDS[name]
             return Answer(200, perform(exchange, msgspec.json.decode(body or b"{}", type=kind)))
     except (msgspec.DecodeError, msgspec.ValidationError, Rejected) as error:
         return Answer(400, {"detail": str(error)})
-    return Answer(404, {"detail": f"GET state, connections, sent; POST {', '.join(COMMANDS)}"})
+    return Answer(404, {"detail": f"GET {', '.join(QUESTIONS)}; POST {', '.join(COMMANDS)}"})

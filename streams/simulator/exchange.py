@@ -1,24 +1,29 @@
 """The exchange: who is connected, who follows which stream, what was sent, and how it misbehaves at the moment."""
 
 import asyncio
+import struct
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import count
 
 import msgspec
-from websockets.frames import Frame, Opcode
 
+from streams.simulator.broadcast import BEAT_MS, Broadcast
 from streams.simulator.connection import Connection, ConnectionRecord, unix_ms
 from streams.simulator.contracts import Contract
-from streams.simulator.kinds import Event, Route, route_of
+from streams.simulator.kinds import NOTHING, Event, Route, route_of
+from streams.simulator.listing import Listing
 from streams.simulator.player import AS_FAST_AS_READ, Clock
 from streams.simulator.rules import Limits, RequestWeights
 from streams.simulator.sent import SentLog
 
 MAX_RECORDS = 10_000  # of connections, open and closed
+NEVER_MS = 1 << 62
 PATIENT_BACKLOG = 64 << 20  # bytes that a client may be behind before it is dropped
+FINAL_TEXT = 0x81  # the first byte of a frame
+SHORT_HEAD, MEDIUM_HEAD, LONG_HEAD = struct.Struct(">BB"), struct.Struct(">BBH"), struct.Struct(">BBQ")
 EAGER_BACKLOG = 256 << 10  # bytes written ahead when the readers set the speed
 
 
@@ -44,31 +49,44 @@ class Fault:
 class Frames:
     """One payload as the messages of a raw and of a combined connection, each made when first needed."""
 
+    __slots__ = ("data", "made", "stream")
+
     def __init__(self, stream: str, data: bytes) -> None:
         self.stream, self.data = stream, data
+        self.made: dict[bool, bytes] = {}
 
-    @cached_property
-    def raw(self) -> bytes:
-        return text_frame(self.data)
-
-    @cached_property
-    def combined(self) -> bytes:
-        return text_frame(b'{"stream":"%b","data":%b}' % (self.stream.encode(), self.data))
+    def of(self, connection: Connection) -> bytes:
+        """The one for this connection."""
+        is_combined = connection.is_combined
+        frame = self.made.get(is_combined)
+        if frame is None:
+            data = b'{"stream":"%b","data":%b}' % (self.stream.encode(), self.data) if is_combined else self.data
+            frame = self.made[is_combined] = text_frame(data)
+        return frame
 
 
 def text_frame(data: bytes) -> bytes:
-    """A WebSocket frame as any client without extensions takes it: the same bytes for all."""
-    return Frame(Opcode.TEXT, data).serialize(mask=False)
+    """A WebSocket frame as any client without extensions takes it: the same bytes for all (RFC 6455, 5.2)."""
+    size = len(data)
+    if size < 126:
+        return SHORT_HEAD.pack(FINAL_TEXT, size) + data
+    if size < 1 << 16:
+        return MEDIUM_HEAD.pack(FINAL_TEXT, 126, size) + data
+    return LONG_HEAD.pack(FINAL_TEXT, 127, size) + data
 
 
 @dataclass
 class Exchange:
-    """``serves_unrouted``: streams are also sent to connections at the addresses of before 2026."""
+    """``serves_unrouted``: streams are also sent to connections at the addresses of before 2026.
+
+    Without ``listings``, as in a replay, it has nothing but the events that it is given.
+    """
 
     contracts: Sequence[Contract]
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     serves_unrouted: bool = False
+    listings: Sequence[Listing] = ()
 
     def __post_init__(self) -> None:
         self.weights = RequestWeights(self.limits.weight_per_minute, self.limits.refusals_before_ban)
@@ -80,6 +98,29 @@ class Exchange:
         self.ids = count(1)
         self.events = self.frames = 0
         self.rest_fault, self.handshake_fault = Fault(), Fault()
+        self.path_faults: dict[str, Fault] = {}
+        self.requests: Counter[str] = Counter()  # of REST, by path
+        self.upcoming_ms: int | None = None  # when the event happens that is waited for
+        # Who reads as fast as he can waits for nothing: for him the market is enough.
+        enlivens = not self.waits_for_readers
+        self.broadcast = Broadcast(self.listings, self.publish, self.now_ms, enlivens)
+
+    def now_ms(self) -> int:
+        """The exchange's time. It never runs ahead of the events, so that all before it has happened."""
+        now_ms = self.clock.now_ms()
+        return now_ms if self.upcoming_ms is None else min(now_ms, self.upcoming_ms)
+
+    def happening(self, events: Iterable[Event]) -> Iterator[Event]:
+        """The events, each noted when it is the next, and beats between them where there is a market."""
+        beat_ms = self.clock.now_ms() // BEAT_MS * BEAT_MS + BEAT_MS if self.listings else NEVER_MS
+        for event in events:
+            while beat_ms <= event.at_ms:
+                self.upcoming_ms = beat_ms
+                yield Event(beat_ms, (), NOTHING)
+                beat_ms += BEAT_MS
+            self.upcoming_ms = event.at_ms
+            yield event
+        self.upcoming_ms = None
 
     @property
     def waits_for_readers(self) -> bool:
@@ -104,11 +145,7 @@ class Exchange:
 
     def send(self, frames: Frames, followers: dict[Connection, None]) -> list[int]:
         """The ids of the connections that it was written to."""
-        reached = [
-            connection.id
-            for connection in followers
-            if connection.send(frames.combined if connection.is_combined else frames.raw)
-        ]
+        reached = [connection.id for connection in followers if connection.send(frames.of(connection))]
         self.frames += len(reached)
         return reached
 
@@ -125,14 +162,19 @@ class Exchange:
     def follow(self, connection: Connection, stream: str) -> None:
         """What goes by another route can be subscribed to, and stays silent: so does Binance."""
         if self.carries(connection.route, stream):
+            is_first = stream not in self.followers
             self.followers.setdefault(stream, {})[connection] = None
             self.is_followed.set()
+            if is_first:
+                self.broadcast.followed(stream)
 
     def unfollow(self, connection: Connection, stream: str) -> None:
         followers = self.followers.get(stream, {})
         followers.pop(connection, None)
-        if not followers and self.followers.pop(stream, None) is not None and not self.followers:
-            self.is_followed.clear()
+        if not followers and self.followers.pop(stream, None) is not None:
+            self.broadcast.unfollowed(stream)
+            if not self.followers:
+                self.is_followed.clear()
 
     def carries(self, route: Route | None, stream: str) -> bool:
         return route == route_of(stream) or (route is None and self.serves_unrouted)

@@ -1,6 +1,7 @@
 """The kinds of streams that the exchange has, and the payload of each: the one place to add another kind.
 
-A new kind needs its payload, its `StreamKind` in `KINDS`, and somebody who makes its events (`market`).
+A new kind needs its payload, and somebody who makes its events: those of the market, which come of themselves, are
+`StreamKind`s in `KINDS` (`market`); those that are made for who follows them are in `FOLLOWED` (`broadcast`).
 Source: Binance's documentation of USD-M market streams, and frames of 2026; key order as on the wire.
 """
 
@@ -10,6 +11,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from liquidations.types import ForcedOrder
+from marketdata.timeframes import TIMEFRAMES
 
 Route = Literal["market", "public"]
 ROUTES: tuple[Route, ...] = ("market", "public")
@@ -34,6 +36,21 @@ class StreamKind:
 AGG_TRADE = StreamKind("@aggTrade")
 FORCE_ORDER = StreamKind("@forceOrder", all_symbols="!forceOrder@arr")
 KINDS = {kind.suffix[1:]: kind for kind in (AGG_TRADE, FORCE_ORDER)}  # by the event's type, "e"
+
+Follower = Literal["depth", "book ticker", "kline", "mark price", "ticker"]
+# Streams made for who follows them, by what comes after the symbol and "@": who makes them, and how often (ms) at most;
+# 0 is at every change. Of all symbols there is `ALL_TICKERS`.
+FOLLOWED: dict[str, tuple[Follower, int]] = {
+    "depth@100ms": ("depth", 100),
+    "depth": ("depth", 250),
+    "depth@500ms": ("depth", 500),
+    "bookTicker": ("book ticker", 0),
+    **{f"kline_{interval}": ("kline", 250) for interval in TIMEFRAMES},
+    "markPrice": ("mark price", 3000),
+    "markPrice@1s": ("mark price", 1000),
+    "ticker": ("ticker", 1000),
+}
+ALL_TICKERS = "!ticker@arr"
 
 
 def route_of(stream: str) -> Route:
@@ -82,13 +99,112 @@ class ForceOrder(msgspec.Struct):
     o: ForceOrderBody
 
 
-Payload = AggTrade | ForceOrder | msgspec.Raw
+LevelTexts = list[tuple[str, str]]  # price, quantity
+
+
+class DepthUpdate(msgspec.Struct):
+    """Changed levels with their new quantities: the updates ``U`` to ``u``, after that which ended with ``pu``."""
+
+    e: str
+    E: int
+    T: int
+    s: str
+    U: int
+    u: int
+    pu: int
+    b: LevelTexts
+    a: LevelTexts
+
+
+class BookTickerUpdate(msgspec.Struct):
+    """The best levels as of update ``u``."""
+
+    e: str
+    u: int
+    s: str
+    b: str
+    B: str
+    a: str
+    A: str
+    T: int
+    E: int
+
+
+class KlineBody(msgspec.Struct):
+    """From ``t`` to ``T``, ms; ``f`` and ``L`` are the first and last single trade, -1 where there is none."""
+
+    t: int
+    T: int
+    s: str
+    i: str
+    f: int
+    L: int
+    o: str
+    c: str
+    h: str
+    l: str  # noqa: E741
+    v: str
+    n: int
+    x: bool
+    q: str
+    V: str
+    Q: str
+    B: str = "0"
+
+
+class KlineUpdate(msgspec.Struct):
+    e: str
+    E: int
+    s: str
+    k: KlineBody
+
+
+class MarkPriceUpdate(msgspec.Struct):
+    """Mark and index price, the estimated price of a settlement now, the funding rate and when it is paid next."""
+
+    e: str
+    E: int
+    s: str
+    p: str
+    P: str
+    i: str
+    r: str
+    T: int
+
+
+class TickerUpdate(msgspec.Struct):
+    """What was traded within 24 hours, from ``O`` to ``C``; ``n`` single trades, ``F`` to ``L``."""
+
+    e: str
+    E: int
+    s: str
+    p: str
+    P: str
+    w: str
+    c: str
+    Q: str
+    o: str
+    h: str
+    l: str  # noqa: E741
+    v: str
+    q: str
+    O: int  # noqa: E741
+    C: int
+    F: int
+    L: int
+    n: int
+
+
+Followed = DepthUpdate | BookTickerUpdate | KlineUpdate | MarkPriceUpdate | TickerUpdate | list[TickerUpdate]
+Payload = AggTrade | ForceOrder | Followed | msgspec.Raw
+NOTHING = msgspec.Raw(b"")
 
 
 class Event(NamedTuple):
     """One message of the exchange, sent at ``at_ms`` of its clock to whoever follows one of its streams.
 
-    ``order`` is the forced order in it, if it is one.
+    ``order`` is the forced order in it, if it is one. An event without streams is a **beat**: a moment at which the
+    exchange looks for what else is due.
     """
 
     at_ms: int

@@ -85,7 +85,7 @@ class ContractState:
     """Where the price of one contract is, and its next numbers."""
 
     def __init__(self, contract: Contract, random: Random) -> None:
-        self.symbol, self.pair = contract.symbol, contract.pair
+        self.contract, self.symbol, self.pair = contract, contract.symbol, contract.pair
         self.trade_streams = AGG_TRADE.streams(contract.symbol)
         self.level = contract.price
         self.sensitivity = random.uniform(0.8, 1.6)  # how strongly it follows the mood
@@ -95,6 +95,7 @@ class ContractState:
         self.lot, self.lot_digits = float(contract.lot), digits(contract.lot)
         self.aggregate_id = random.randrange(10**8, 10**9)
         self.trade_id = self.aggregate_id * 2
+        self.sent_ms = 0  # event time of its last trade: they are sent in their order
 
     def price_at(self, moment_ms: int, mood: Mood) -> float:
         """The price. Its own walk is made when somebody looks: one step, as long as the time since the last look."""
@@ -151,7 +152,8 @@ class Market:
     def make_trades(self, tick_ms: int) -> None:
         for moment_ms in self.arrivals(tick_ms, self.options.trades_per_s * self.mood.volatility):
             event_ms = moment_ms + int(self.random.random() * (MAX_TRADE_DELAY_MS + 1))
-            heappush(self.pending, (event_ms, next(self.serial), self.trade(moment_ms, event_ms)))
+            trade = self.trade(moment_ms, event_ms)
+            heappush(self.pending, (trade.at_ms, next(self.serial), trade))
 
     def make_orders(self, tick_ms: int) -> None:
         self.excitement *= math.exp(-TICK_S / CASCADE_DECAY_S)
@@ -186,9 +188,11 @@ class Market:
         return self.random.choices(self.contracts, cum_weights=self.cumulative_weights)[0]
 
     def trade(self, moment_ms: int, event_ms: int) -> Event:
+        """A trade of ``moment_ms``, sent at ``event_ms`` or when the one before it is."""
         random, contract = self.random, self.any_contract()
         price = contract.price_at(moment_ms, self.mood)
         quantity = random.lognormvariate(math.log(MEDIAN_TRADE_USD), TRADE_SPREAD) / price
+        contract.sent_ms = event_ms = max(contract.sent_ms, event_ms)
         first_id = contract.trade_id + 1
         contract.trade_id += random.choice((1, 1, 1, 2, 3, 5))
         contract.aggregate_id += 1

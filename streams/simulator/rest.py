@@ -1,17 +1,29 @@
-"""The part of ``/fapi`` that a collector needs, with Binance's weights and refusals."""
+"""REST as far as a collector needs it, with Binance's weights and refusals: `ENDPOINTS` says which paths there are."""
 
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from streams.simulator.contracts import exchange_info
 from streams.simulator.exchange import Exchange
+from streams.simulator.market_rest import MARKET_ENDPOINTS
+from streams.simulator.parameters import Query
+from streams.simulator.subscriptions import Refused
 
-PATHS = {"/fapi/v1/ping": 1, "/fapi/v1/time": 1, "/fapi/v1/exchangeInfo": 1}  # and the weight of each
 FORBIDDEN = (
     "Service unavailable from a restricted location according to 'b. Eligibility' in "
     "https://www.binance.com/en/terms. Please contact customer service if you believe you received this message "
     "in error."
 )
+
+
+class Request(NamedTuple):
+    """``client`` is its IP address."""
+
+    method: str
+    path: str
+    query: Query
+    client: str
 
 
 class Answer(NamedTuple):
@@ -22,28 +34,61 @@ class Answer(NamedTuple):
     headers: dict[str, str] = {}
 
 
-def rest_answer(exchange: Exchange, method: str, path: str, client: str) -> Answer:
-    """What ``client``, an IP address, gets for a request under /fapi."""
-    fault = exchange.rest_fault
-    if (status := fault.current) is not None:
-        return refusal(status, client, exchange, round(fault.seconds_left) or 1)
-    verdict = exchange.weights.take(client, PATHS.get(path, 1), time.time())
+async def ping(exchange: Exchange, query: Query) -> Any:
+    return {}
+
+
+async def server_time(exchange: Exchange, query: Query) -> Any:
+    return {"serverTime": exchange.now_ms()}
+
+
+async def info(exchange: Exchange, query: Query) -> Any:
+    return exchange_info(exchange.contracts, exchange.now_ms(), exchange.limits.weight_per_minute)
+
+
+def light(query: Query) -> int:
+    return 1
+
+
+Endpoint = tuple[Callable[[Query], int], Callable[[Exchange, Query], Awaitable[Any]]]  # its weight, and its body
+ENDPOINTS: Mapping[str, Endpoint] = {
+    "/fapi/v1/ping": (light, ping),
+    "/fapi/v1/time": (light, server_time),
+    "/fapi/v1/exchangeInfo": (light, info),
+}
+
+
+async def rest_answer(exchange: Exchange, request: Request) -> Answer:
+    """What a client gets for a request under /fapi."""
+    exchange.requests[request.path] += 1
+    for fault in (exchange.rest_fault, exchange.path_faults.get(request.path)):
+        if fault is not None and (status := fault.current) is not None:
+            return refusal(status, request.client, exchange, round(fault.seconds_left) or 1)
+    endpoint = endpoint_of(exchange, request)
+    weight = endpoint[0](request.query) if endpoint else 1
+    verdict = exchange.weights.take(request.client, weight, time.time())
     if verdict.status != 200:
-        answer = refusal(verdict.status, client, exchange, verdict.retry_after_s)
-    elif method != "GET" or path not in PATHS:
-        answer = Answer(404, {"code": -5000, "msg": f"Path {path}, Method {method} is invalid"})
+        answer = refusal(verdict.status, request.client, exchange, verdict.retry_after_s)
+    elif endpoint is None:
+        answer = Answer(404, {"code": -5000, "msg": f"Path {request.path}, Method {request.method} is invalid"})
     else:
-        answer = Answer(200, body(exchange, path))
+        answer = await endpoint_answer(exchange, endpoint, request.query)
     return answer._replace(headers={**answer.headers, "X-MBX-USED-WEIGHT-1M": str(verdict.used_weight)})
 
 
-def body(exchange: Exchange, path: str) -> dict[str, Any]:
-    now_ms = exchange.clock.now_ms()
-    if path.endswith("/ping"):
-        return {}
-    if path.endswith("/time"):
-        return {"serverTime": now_ms}
-    return exchange_info(exchange.contracts, now_ms, exchange.limits.weight_per_minute)
+def endpoint_of(exchange: Exchange, request: Request) -> Endpoint | None:
+    """A replay has no market of its own to ask about."""
+    if request.method != "GET":
+        return None
+    market_endpoint = MARKET_ENDPOINTS.get(request.path) if exchange.listings else None
+    return market_endpoint or ENDPOINTS.get(request.path)
+
+
+async def endpoint_answer(exchange: Exchange, endpoint: Endpoint, query: Query) -> Answer:
+    try:
+        return Answer(200, await endpoint[1](exchange, query))
+    except Refused as refused:
+        return Answer(400, {"code": refused.code, "msg": refused.message})
 
 
 def refusal(status: int, client: str, exchange: Exchange, retry_after_s: int) -> Answer:

@@ -5,8 +5,10 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from email.utils import formatdate
 from functools import partial
 from typing import Any, Literal, cast
+from urllib.parse import parse_qsl
 
 import msgspec
 import uvicorn
@@ -17,7 +19,7 @@ from streams.simulator.control import control_answer
 from streams.simulator.exchange import Exchange
 from streams.simulator.kinds import Event
 from streams.simulator.player import play
-from streams.simulator.rest import Answer, rest_answer
+from streams.simulator.rest import Answer, Request, rest_answer
 
 MAX_BODY_BYTES = 1 << 20
 STOP_S = 2  # for open connections, when it stops
@@ -44,10 +46,14 @@ async def exchange_serving(
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=False,
             headers=[(MARK, "1")],
             timeout_graceful_shutdown=STOP_S,
         )
     )
+    # Every connection inherits it. asyncio sets it only for sockets that name their protocol; else each answer waits
+    # for the client's delayed acknowledgement, 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.listen(BACKLOG)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     playing = asyncio.create_task(play_from_start(exchange, events, starts))
@@ -69,7 +75,7 @@ async def play_from_start(exchange: Exchange, events: Iterable[Event], starts: S
     if starts != "when told":
         exchange.clock.start()
     try:
-        await play(events, exchange.clock, exchange.publish, exchange.readers)
+        await play(exchange.happening(events), exchange.clock, exchange.broadcast.take, exchange.readers)
     except Exception:
         logger.exception("the exchange stays, but sends nothing any more")
 
@@ -92,10 +98,11 @@ def websocket_factory(exchange: Exchange) -> Callable[..., Connection]:
 
 
 async def answer_http(exchange: Exchange, scope: Any, receive: Any, send: Any) -> None:
-    """The ASGI application."""
-    answer = http_answer(exchange, scope, await body_of(receive))
+    """The ASGI application. ``Date`` is the exchange's time: who needs the venue's clock takes it from there."""
+    answer = await http_answer(exchange, scope, await body_of(receive))
     content = msgspec.json.encode(answer.body)
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(content)), **answer.headers}
+    date = formatdate(exchange.now_ms() / 1000, usegmt=True)
+    headers = {"Date": date, "Content-Type": "application/json", "Content-Length": str(len(content)), **answer.headers}
     await send(
         {
             "type": "http.response.start",
@@ -106,11 +113,11 @@ async def answer_http(exchange: Exchange, scope: Any, receive: Any, send: Any) -
     await send({"type": "http.response.body", "body": content})
 
 
-def http_answer(exchange: Exchange, scope: Any, body: bytes) -> Answer:
-    method, path = scope["method"], scope["path"]
+async def http_answer(exchange: Exchange, scope: Any, body: bytes) -> Answer:
+    method, path, query = scope["method"], scope["path"], scope["query_string"].decode()
     if path.startswith(CONTROL):
-        return control_answer(exchange, method, path.removeprefix(CONTROL), scope["query_string"].decode(), body)
-    return rest_answer(exchange, method, path, scope["client"][0])
+        return control_answer(exchange, method, path.removeprefix(CONTROL), query, body)
+    return await rest_answer(exchange, Request(method, path, dict(parse_qsl(query)), scope["client"][0]))
 
 
 async def body_of(receive: Any) -> bytes:

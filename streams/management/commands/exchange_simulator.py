@@ -16,6 +16,7 @@ from streams.simulator.connection import unix_ms
 from streams.simulator.contracts import MAX_SYMBOLS, contracts_list
 from streams.simulator.exchange import Exchange
 from streams.simulator.kinds import Event
+from streams.simulator.listing import listings_of
 from streams.simulator.market import Market, MarketOptions
 from streams.simulator.player import Clock
 from streams.simulator.replay import Recording
@@ -115,9 +116,10 @@ def play_of(options: dict[str, Any]) -> Play:
     market_options = MarketOptions(options["seed"], options["trades"], options["orders"])
     start_ms = options["start"] or unix_ms()
     contracts = contracts_list(options["symbols"], start_ms)
-    exchange = Exchange(contracts, Clock(start_ms, speed), limits, unrouted)
+    market = Market(market_options, contracts, start_ms)
+    exchange = Exchange(contracts, Clock(start_ms, speed), limits, unrouted, listings_of(market))
     description = f"seed {options['seed']}, {len(contracts)} symbols, speed {speed:g}"
-    return Play(exchange, Market(market_options, contracts, start_ms).events(), description, start)
+    return Play(exchange, market.events(), description, start)
 
 
 def recording_of(paths: list[str]) -> Recording:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from streams.simulator.contracts import contracts_list
 from streams.simulator.exchange import Exchange
 from streams.simulator.kinds import Event, ForceOrderBody, force_order_event
+from streams.simulator.listing import Listing, listings_of
+from streams.simulator.market import Market, MarketOptions
 from streams.simulator.player import Clock
 from streams.simulator.rules import Limits
 from streams.simulator.serving import Start, exchange_serving
@@ -50,9 +52,11 @@ async def running(
     limits: Limits | None = None,
     serves_unrouted: bool = False,
     starts: Start = "at once",
+    listings: Sequence[Listing] = (),
+    start_ms: int = START_MS,
 ) -> AsyncIterator[Running]:
-    contracts = contracts_list(symbols, START_MS)
-    exchange = Exchange(contracts, Clock(START_MS, speed), limits or Limits(), serves_unrouted)
+    contracts = contracts_list(symbols, start_ms)
+    exchange = Exchange(contracts, Clock(start_ms, speed), limits or Limits(), serves_unrouted, listings)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         async with (
@@ -60,6 +64,16 @@ async def running(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=SECONDS) as http,
         ):
             yield Running(exchange, port, http)
+
+
+@asynccontextmanager
+async def market_running(
+    options: MarketOptions | None = None, *, symbols: int = 5, **others: Any
+) -> AsyncIterator[Running]:
+    """An exchange with a market and all that is told of it; ``others`` as for `running`."""
+    market = Market(options or MarketOptions(trades_per_s=50), contracts_list(symbols, START_MS), START_MS)
+    async with running(market.events(), symbols=symbols, listings=listings_of(market), **others) as exchange:
+        yield exchange
 
 
 def order(number: int, symbol: str = "BTCUSDT") -> ForceOrderBody:

@@ -10,7 +10,7 @@ from binance.ws.reconnecting_websocket import ReconnectingWebsocket
 from streams.simulator.contracts import contracts_list
 from streams.simulator.market import Market, MarketOptions
 from tests.backend import sqlite_only
-from tests.streams.simulator.running import SECONDS, START_MS, running
+from tests.streams.simulator.running import SECONDS, START_MS, market_running, running
 
 pytestmark = sqlite_only("the exchange uses no database")
 
@@ -42,6 +42,36 @@ def test_python_binance_reads_its_rest_and_its_streams() -> None:
                 assert by_stream["btcusdt@aggTrade"]["s"] == "BTCUSDT"
                 trades = sockets.aggtrade_futures_socket("btcusdt")
                 assert all(message["data"]["e"] == "aggTrade" for message in await messages(trades, 5))
+            finally:
+                await client.close_connection()
+
+    asyncio.run(main())
+
+
+def test_python_binance_reads_its_books_klines_trades_and_tickers() -> None:
+    async def main() -> None:
+        async with market_running(OPTIONS, symbols=30, speed=5) as exchange:
+            client = AsyncClient()
+            client.FUTURES_URL = f"http://127.0.0.1:{exchange.port}/fapi"
+            sockets = BinanceSocketManager(client)
+            sockets.FSTREAM_URL = f"ws://127.0.0.1:{exchange.port}/"
+            try:
+                book = await client.futures_order_book(symbol="BTCUSDT", limit=100)
+                assert float(book["bids"][0][0]) < float(book["asks"][0][0])
+                klines = await client.futures_klines(symbol="BTCUSDT", interval="15m", limit=20)
+                assert [len(row) for row in klines] == [12] * 20
+                trades = await client.futures_aggregate_trades(symbol="BTCUSDT", limit=10)
+                assert len(trades) == 10
+                assert (await client.futures_ticker(symbol="ETHUSDT"))["symbol"] == "ETHUSDT"
+                assert len(await client.futures_mark_price()) == 30
+                public = sockets.futures_multiplex_socket(
+                    ["btcusdt@depth@100ms", "btcusdt@bookTicker"], FuturesType.USD_M, category="public"
+                )
+                assert {message["data"]["e"] for message in await messages(public, 30)} == {"depthUpdate", "bookTicker"}
+                market = sockets.futures_multiplex_socket(
+                    ["btcusdt@kline_1m", "btcusdt@markPrice@1s"], FuturesType.USD_M, category="market"
+                )
+                assert {message["data"]["e"] for message in await messages(market, 20)} == {"kline", "markPriceUpdate"}
             finally:
                 await client.close_connection()
 
