@@ -51,13 +51,18 @@ def instruments_sync() -> SyncResult:
 
     Safe to run twice. Raises `LiquiError`, and then writes nothing.
     """
-    result = instruments_store(VENUE, venue().instruments(), clock_ms())
+    result = instruments_list()
     if settings.LIQUI_FEED in COLLECTING_FEEDS:
         try:
             tickers_sync()
         except LiquiError as error:
             logger.warning("24h volumes are not known", error=str(error))
     return result
+
+
+def instruments_list() -> SyncResult:
+    """As `instruments_sync`, without the figures, which take the venue longer than somebody should wait for a symbol."""
+    return instruments_store(VENUE, venue().instruments(), clock_ms())
 
 
 def tickers_sync() -> int:

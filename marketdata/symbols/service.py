@@ -14,7 +14,7 @@ from marketdata.errors import LiquiError
 from marketdata.errors import SymbolNotFound as SymbolNotFound  # for those who look symbols up
 from marketdata.instruments import instrument_find, instruments_exist, instruments_rows
 from marketdata.models import InstrumentRow
-from marketdata.services import instruments_sync
+from marketdata.services import instruments_list, tickers_sync
 from marketdata.suggestions import not_found_text, suggest
 from marketdata.symbols.builtin import BUILTIN
 from marketdata.types import Instrument
@@ -44,7 +44,8 @@ class Traded:
 
 
 filling = Lock()
-failed_at: float | None = None  # monotonic seconds; when the venue could not be asked
+failed_at: float | None = None  # monotonic seconds; when the venue could not be asked for instruments,
+volumes_failed_at: float | None = None  # and for volumes
 
 
 def symbol_find(symbol: str) -> Instrument:
@@ -77,8 +78,8 @@ def symbols_active() -> list[Instrument]:
 
 
 def symbols_traded() -> list[Traded]:
-    """All that can be traded, by falling volume of 24 hours; those without one come last, by name."""
-    return sorted(traded_unsorted(), key=lambda each: (-(each.volume_24h or 0), each.instrument.symbol))
+    """All that can be traded, by falling volume of 24 hours; those without one come last, in the venue's order."""
+    return sorted(traded_unsorted(), key=lambda each: -(each.volume_24h or 0))
 
 
 def traded_unsorted() -> list[Traded]:
@@ -111,14 +112,38 @@ def symbols_origin() -> Origin:
 
 def instruments_filled() -> bool:
     try:
-        instruments_sync()
+        instruments_list()
     except LiquiError as error:
         logger.warning("instruments cannot be listed, a built-in list stands in", error=str(error))
         return False
     return True
 
 
+def symbols_ready() -> Origin:
+    """As `symbols_origin`, for who wants volumes as well: the venue is asked for them where none is known."""
+    origin = symbols_origin()
+    if origin is Origin.TABLE:
+        volumes_fill()
+    return origin
+
+
+def volumes_fill() -> None:
+    """Ask the venue for volumes where there is none yet, once for all threads; from then on Celery does."""
+    global volumes_failed_at
+    if settings.LIQUI_FEED not in COLLECTING_FEEDS:
+        return
+    with filling:
+        has_failed = volumes_failed_at is not None and time.monotonic() - volumes_failed_at < RETRY_S
+        if has_failed or InstrumentRow.objects.exclude(volume_at_ms=None).exists():
+            return
+        try:
+            tickers_sync()
+        except LiquiError as error:
+            volumes_failed_at = time.monotonic()
+            logger.warning("24h volumes are not known", error=str(error))
+
+
 def symbols_reset() -> None:
     """Forget that the venue could not be asked."""
-    global failed_at
-    failed_at = None
+    global failed_at, volumes_failed_at
+    failed_at = volumes_failed_at = None

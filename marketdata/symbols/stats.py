@@ -7,14 +7,14 @@ from django.db.models import Count, Max, Q
 from marketdata.clock import clock_ms
 from marketdata.models import InstrumentRow
 from marketdata.symbols.builtin import BUILTIN
-from marketdata.symbols.service import Origin, symbols_origin
+from marketdata.symbols.service import Origin, symbols_ready
 
 TICKERS_TTL_S = 300  # how often the task `marketdata.sync_tickers` asks for volumes
 
 
 def symbols_stats() -> dict[str, Any]:
     """The contract's seven figures; then where the symbols come from, and when the venue was asked for them last."""
-    origin = symbols_origin()
+    origin = symbols_ready()
     table = InstrumentRow.objects.aggregate(
         symbols=Count("symbol", distinct=True),
         enabled=Count("symbol", distinct=True, filter=Q(is_active=True)),

@@ -22,13 +22,13 @@ from marketdata.symbols import documentation
 from marketdata.symbols.bodies import symbols_json
 from marketdata.symbols.caching import SYMBOLS
 from marketdata.symbols.documentation import FALLBACK_HEADER, REFRESHED
-from marketdata.symbols.service import Origin, symbols_origin, symbols_traded
+from marketdata.symbols.service import Origin, symbols_ready, symbols_traded
 from marketdata.symbols.stats import symbols_stats
 
 
 def is_builtin() -> bool:
     try:
-        return symbols_origin() is Origin.BUILTIN
+        return symbols_ready() is Origin.BUILTIN
     except DatabaseError:
         # The cache may have a last good answer.
         return False

@@ -108,8 +108,8 @@ def test_only_enabled_perpetuals_against_usdt_are_listed_the_most_traded_first(
     InstrumentRow.objects.create(symbol="AAPL", exchange="nasdaq", asset_type="STOCK")
     cache_empty()
     symbols = ask(PATH).json()
-    assert [symbol["id"] for symbol in symbols] == ["ETHUSDT", "BTCUSDT", "AAAUSDT", "DEADUSDT", "ZZZUSDT"]
-    assert [symbol["volume24h"] for symbol in symbols] == [9.0, 7.0, None, 0.0, None]
+    assert [symbol["id"] for symbol in symbols] == ["ETHUSDT", "BTCUSDT", "ZZZUSDT", "AAAUSDT", "DEADUSDT"]
+    assert [symbol["volume24h"] for symbol in symbols] == [9.0, 7.0, None, None, 0.0]
 
 
 @pytest.mark.contract("D072")

@@ -68,7 +68,7 @@ def test_an_empty_table_is_filled_before_anything_is_said_of_a_symbol(live: Exch
     with pytest.raises(SymbolNotFound, match=r"\ASymbol btcusdt not found\. Did you mean: BTCUSDT, ETHUSDT\?\Z"):
         symbol_find("btcusdt")
     assert symbol_known("NOPE") is None
-    assert live.asked == ["/fapi/v1/exchangeInfo", "/fapi/v1/ticker/24hr"]
+    assert live.asked == ["/fapi/v1/exchangeInfo"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -76,7 +76,7 @@ def test_callers_that_meet_an_empty_table_share_one_request(live: Exchange) -> N
     live.lists(listed("BTCUSDT"))
     live.delay_s = 0.2
     assert in_threads(lambda: symbol_find("BTCUSDT").symbol) == ["BTCUSDT"] * CALLERS
-    assert live.asked == ["/fapi/v1/exchangeInfo", "/fapi/v1/ticker/24hr"]
+    assert live.asked == ["/fapi/v1/exchangeInfo"]
 
 
 @pytest.mark.django_db(transaction=True)
