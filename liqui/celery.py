@@ -22,6 +22,7 @@ def periodic(task: str, every_s: int) -> dict[str, Any]:
 
 app.conf.beat_schedule = {
     "build-bars": periodic("liquidations.build_bars", 60),
+    "build-candles": periodic("marketdata.build_candles", 60),
     "warm-cache": periodic("cachemgmt.warm", 300),
     "count-cache": periodic("cachemgmt.count", 60),
     "sample-figures": periodic("console.sample", 30),
@@ -30,6 +31,7 @@ app.conf.beat_schedule = {
 }
 OF_COLLECTED_FEEDS = {
     "prune-outbox": periodic("streams.prune_outbox", 3600),
+    "repair-candles": periodic("marketdata.repair_candles", 60),
     "sync-instruments": periodic("marketdata.sync_instruments", 3600),
     "sync-tickers": periodic("marketdata.sync_tickers", 300),
 }

@@ -4,6 +4,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
+from marketdata.candles import tasks as candle_tasks  # noqa: F401  # Celery looks for tasks here alone
 from marketdata.errors import LiquiError
 from marketdata.services import instruments_sync, tickers_sync
 from marketdata.venue import COLLECTING_FEEDS

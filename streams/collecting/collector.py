@@ -14,16 +14,21 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from filelock import FileLock, Timeout
 
+from marketdata.candles.services import candle_upsert, candles_mark
 from marketdata.clock import clock_ms
 from marketdata.errors import FeedMismatch, LiquiError, VenuePayloadError
 from marketdata.models import InstrumentRow
-from marketdata.services import REAL_FEEDS, instruments_sync
+from marketdata.services import instruments_sync
 from marketdata.types import Liquidation
+from marketdata.venue import REAL_FEEDS
 from marketdata.venues.binance import VENUE
 from marketdata.venues.binance.routes import ALL_LIQUIDATIONS, route_of, stream_url
 from marketdata.venues.binance.wire import decode
+from streams.collecting.closed_candles import ClosedCandles
 from streams.collecting.coverage import Coverage
 from streams.collecting.follower import Follower
+from streams.collecting.listing import listing_read
+from streams.collecting.market import Market
 from streams.collecting.publisher import Publisher
 from streams.collecting.spool import Spool
 from streams.collecting.status import CONNECTIONS, LOST, Counters, State, status_write
@@ -43,6 +48,7 @@ SAMPLE_S = 10.0  # between two frames that are shown in the log
 NEAR_FULL_S = 30.0  # between two warnings
 WAITING_AT_MOST = 10_000
 INSTRUMENTS_RETRY_S = 60.0
+LISTING_S = 2.0  # between two looks at which symbols are active
 FLUSH_S = 3.0
 
 
@@ -77,7 +83,7 @@ class Collector:
         self.waiting: deque[tuple[int, float, Liquidation]] = deque(maxlen=WAITING_AT_MOST)
         self.announced = 0  # the highest number that was sent without a sequence
         self.told_connections = self.told_failures = 0
-        self.next_sample = self.next_warning = 0.0
+        self.next_sample = self.next_warning = self.next_listing = 0.0
         self.instruments_fault = ""
         self.tasks: list[asyncio.Task[None]] = []
         self.failed = asyncio.Event()  # a fault of our own has ended a part of it
@@ -105,11 +111,15 @@ class Collector:
         self.publisher = Publisher()
         url = stream_url(settings.BINANCE_WS_BASE_URL, route_of(ALL_LIQUIDATIONS))
         self.follower = Follower(
-            url, ALL_LIQUIDATIONS, times, self.options.haste, self.frame, self.coverage, feed_mismatch
+            url, [ALL_LIQUIDATIONS], times, self.options.haste, self.frame, feed_mismatch, self.coverage
+        )
+        self.closed_candles = ClosedCandles(candle_upsert, candles_mark)
+        self.market = Market(
+            self.options.shard, times, self.options.haste, feed_mismatch, self.closed_candles, self.not_understood
         )
         self.writer = Writer(self.spool, self.stored, self.beat, times.retry_s)
         self.writer.start()
-        runs = self.publisher.run(), self.follower.run(), self.tick(), self.list_instruments()
+        runs = self.publisher.run(), self.follower.run(), self.tick(), self.list_instruments(), self.market.run()
         self.tasks = [asyncio.create_task(run) for run in runs]
         for task in self.tasks:
             task.add_done_callback(self.ended)
@@ -142,10 +152,15 @@ class Collector:
 
     def retry_now(self) -> None:
         self.follower.retry_now()
+        self.market.subscriptions.retry_now()
+
+    def reconnect(self) -> None:
+        self.follower.reconnect()
+        self.market.subscriptions.reconnect()
 
     def obey(self, action: Action) -> None:
         logger.info(f"an operator asks to {action}")
-        {"retry": self.follower.retry_now, "reconnect": self.follower.reconnect}[action]()
+        {"retry": self.retry_now, "reconnect": self.reconnect}[action]()
 
     # What comes in
 
@@ -227,9 +242,16 @@ class Collector:
         state.reconnects = max(0, follower.connections - 1)
         state.stored, state.rejected = self.writer.stored_count, self.writer.rejected
         state.spooled, state.dropped, state.spool_near_full = spool.pending, spool.dropped, spool.is_near_full
-        CONNECTIONS.labels(self.options.name).inc(follower.connections - self.told_connections)
-        LOST.labels(self.options.name).inc(follower.failures - self.told_failures)
-        self.told_connections, self.told_failures = follower.connections, follower.failures
+        state.market = self.market.state()
+        self.count_connections()
+
+    def count_connections(self) -> None:
+        """Of forced orders and market data together."""
+        made = self.follower.connections + self.market.subscriptions.connections
+        lost = self.follower.failures + self.market.subscriptions.failures
+        CONNECTIONS.labels(self.options.name).inc(made - self.told_connections)
+        LOST.labels(self.options.name).inc(lost - self.told_failures)
+        self.told_connections, self.told_failures = made, lost
 
     def save_coverage(self) -> None:
         # A disk that is full is said by the spool.
@@ -249,17 +271,31 @@ class Collector:
             )
 
     def beat(self) -> None:
-        """Called in the writer's thread: bring the ledger and the status to the database, and what is asked from it."""
+        """Called in the writer's thread: bring the ledger, the status and candles to the database, and from it what
+        operators ask.
+        """
         due = self.coverage.due()
         coverage_write(
             VENUE, self.options.name, [(each.span.stream, each.span.started_ms, each.until_ms) for each in due]
         )
         self.coverage.done(due)
         status_write(self.options.name, self.state, clock_ms())
+        self.obey_commands()
+        self.look_at_listing()
+        self.closed_candles.write()
+
+    def obey_commands(self) -> None:
         for action in commands_take(self.options.name, clock_ms()):
             # Without a loop the process is ending.
             with suppress(RuntimeError):
                 self.loop.call_soon_threadsafe(self.obey, action)
+
+    def look_at_listing(self) -> None:
+        if time.monotonic() >= self.next_listing:
+            self.next_listing = time.monotonic() + LISTING_S / self.options.haste
+            listing = listing_read()
+            with suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self.market.take_listing, listing)
 
     async def list_instruments(self) -> None:
         """Once, when the table is empty: without it, base assets are guessed from the symbols' names."""

@@ -1,8 +1,8 @@
-"""Keeps a connection that receives a stream, whatever happens to the ones before it."""
+"""Keeps a connection that receives some streams, whatever happens to the ones before it."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 import structlog
@@ -20,26 +20,34 @@ from streams.collecting.times import Times
 
 logger = structlog.get_logger(__name__)
 
+TOLD = 3  # streams that a line of the log names
+
+
+# Why nothing of a simulated (True), or of a real, exchange at a host may be taken; None when it may.
+Refuse = Callable[[str, bool], FeedMismatch | None]
+
 
 class Follower:
-    """Follows ``stream`` at the address of its route until it is cancelled.
+    """Follows ``streams``, all of one route, at the address of that route until it is cancelled.
 
-    ``refuse`` says why nothing of a simulated, or of a real, exchange may be taken; None when it may.
+    With ``coverage`` it keeps the ledger of when they were received. ``on_change`` is called when a connection has the
+    streams that are wanted, and when one has ended.
     """
 
     def __init__(
         self,
         url: str,
-        stream: str,
+        streams: Iterable[str],
         times: Times,
         haste: float,
         on_frame: OnFrame,
-        coverage: Coverage,
-        refuse: Callable[[str, bool], FeedMismatch | None],
+        refuse: Refuse,
+        coverage: Coverage | None = None,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        self.url, self.stream, self.times, self.haste = url, stream, times, haste
+        self.url, self.streams, self.times, self.haste = url, tuple(streams), times, haste
         self.host = urlsplit(url).netloc
-        self.on_frame, self.coverage, self.refuse = on_frame, coverage, refuse
+        self.on_frame, self.refuse, self.coverage, self.on_change = on_frame, refuse, coverage, on_change
         self.backoff, self.breaker = Backoff(), Breaker(haste)
         self.sessions: dict[asyncio.Task[None], Session] = {}
         self.resume_at = 0.0  # monotonic seconds
@@ -50,8 +58,20 @@ class Follower:
 
     @property
     def is_connected(self) -> bool:
-        """Whether some connection receives: one on which the venue has confirmed the subscription."""
-        return any(session.span is not None for session in self.sessions.values())
+        """Whether some connection receives: one on which the venue has confirmed the subscriptions."""
+        return any(session.is_confirmed for session in self.sessions.values())
+
+    @property
+    def received(self) -> set[str]:
+        """The streams that the venue has confirmed on some connection."""
+        return {stream for session in self.sessions.values() for stream in session.subscribed}
+
+    def follow(self, streams: Iterable[str]) -> None:
+        """Have these from now on; the living connection is told."""
+        self.streams = tuple(streams)
+        for session in self.sessions.values():
+            if not session.is_retired:
+                session.want(self.streams)
 
     async def run(self) -> None:
         try:
@@ -113,25 +133,48 @@ class Follower:
 
     async def receive(self, session: Session) -> None:
         try:
-            fault = await session.run(self.frame, [self.stream], lambda: self.take_over(session))
+            fault = await session.run(self.frame, self.streams, lambda: self.confirmed(session))
+        except Exception as error:
+            # Of our own. Without a pause it would be made again and again.
+            logger.critical("a frame could not be taken", streams=self.told_streams, exc_info=error)
+            fault = LiquiError(f"{type(error).__name__}: {error}")
         finally:
-            if session.span is not None:
-                self.coverage.end(session.span, session.liveness.received_until_ms(clock_ms()))
+            self.end_coverage(session)
             self.sessions = {task: each for task, each in self.sessions.items() if each is not session}
         if not session.is_retired:
             self.failed(fault)
+        self.on_change()
+
+    def confirmed(self, session: Session) -> None:
+        """The venue has confirmed what is wanted: at first, or after a change."""
+        if not session.is_confirmed:
+            session.is_confirmed = True
+            self.take_over(session)
+        self.on_change()
 
     def take_over(self, session: Session) -> None:
-        """The venue has confirmed the subscription: the connections before this one are not needed any more."""
+        """The connections before this one are not needed any more."""
         for older in self.sessions.values():
             if older is not session:
                 older.is_retired = True
                 # Both are read for a while: what is on its way to the older one must not be lost.
                 asyncio.get_running_loop().call_later(self.times.overlap_s, older.socket.transport.close)
-        session.span = self.coverage.begin(self.stream, clock_ms())
+        if self.coverage is not None:
+            session.spans = [self.coverage.begin(stream, clock_ms()) for stream in self.streams]
         self.connections, self.is_simulated = self.connections + 1, session.is_simulated
         what = ", a simulated exchange" if session.is_simulated else ""
-        logger.info(f"{VENUE}: connected to {self.host}{what}", stream=self.stream)
+        logger.info(f"{VENUE}: connected to {self.host}{what}", streams=self.told_streams)
+
+    @property
+    def told_streams(self) -> str:
+        """For a line of the log."""
+        more = f" and {len(self.streams) - TOLD} more" if len(self.streams) > TOLD else ""
+        return ", ".join(self.streams[:TOLD]) + more
+
+    def end_coverage(self, session: Session) -> None:
+        if self.coverage is not None:
+            for span in session.spans:
+                self.coverage.end(span, session.liveness.received_until_ms(clock_ms()))
 
     def frame(self, frame: bytes, now_ms: int) -> bool:
         is_good = self.on_frame(frame, now_ms)
@@ -150,14 +193,15 @@ class Follower:
         self.resume_at = now + wait_s
         # A venue that is away for hours is one line, not thousands.
         if str(fault) != self.fault:
-            logger.error(f"{fault}; trying again, next in {wait_s:.0f} s", stream=self.stream)
+            logger.error(f"{fault}; trying again, next in {wait_s:.0f} s", streams=self.told_streams)
         self.fault = str(fault)
 
     def extend_coverage(self, now_ms: int) -> None:
-        """Every connection that shows life has received its stream until now."""
+        """Every connection that shows life has received its streams until now."""
         for session in self.sessions.values():
-            if session.span is not None and session.liveness.fault(now_ms) is None:
-                session.span.until_ms = now_ms
+            if session.liveness.fault(now_ms) is None:
+                for span in session.spans:
+                    span.until_ms = now_ms
 
     async def close(self) -> None:
         tasks, sessions = list(self.sessions), list(self.sessions.values())

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Self
@@ -30,16 +30,20 @@ OnFrame = Callable[[bytes, int], bool]
 
 
 class Session:
-    """``span`` is the time that it covers in the gap ledger, None until the venue has confirmed what it will send;
-    ``is_retired``: another one has taken over.
+    """``subscribed``: the streams that the venue has confirmed, in their order. Whoever keeps it says of it whether it
+    ``is_confirmed``, having had all that was wanted, and ``is_retired``, another one having taken over; ``spans`` are
+    the times that it covers in the gap ledger.
     """
 
     def __init__(self, socket: ClientConnection, host: str, times: Times) -> None:
         self.socket, self.host, self.times = socket, host, times
         self.liveness = Liveness(times, clock_ms())
         self.given_up: LiquiError | None = None
-        self.is_retired = False
-        self.span: Span | None = None
+        self.is_confirmed = self.is_retired = False
+        self.spans: list[Span] = []
+        self.wanted: dict[str, None] = {}
+        self.subscribed: dict[str, None] = {}
+        self.changed = asyncio.Event()
         # The venue's pings are answered at once, by the library: our own frames leave room for that.
         self.pace, self.turn = Pace(COMMAND_INTERVAL_S), asyncio.Lock()
         self.ids = count(1)
@@ -67,10 +71,12 @@ class Session:
     async def run(self, on_frame: OnFrame, streams: Sequence[str], on_confirmed: Callable[[], None]) -> LiquiError:
         """Subscribe to the streams and receive to the end; what ended it.
 
-        Frames that come before the venue has confirmed are given to ``on_frame`` as well.
+        ``on_confirmed`` is called once the venue has confirmed all that is wanted, and again after each change of that.
+        Frames that come before are given to ``on_frame`` as well.
         """
+        self.want(streams)
         # Subscribed first: each frame makes the next one wait.
-        others = [asyncio.create_task(work) for work in (self.begin(streams, on_confirmed), self.watch())]
+        others = [asyncio.create_task(work) for work in (self.keep_subscribed(on_confirmed), self.watch())]
         try:
             while True:
                 frame, now_ms = await self.socket.recv(decode=False), clock_ms()
@@ -83,14 +89,26 @@ class Session:
                 task.cancel()
             self.socket.transport.abort()
 
-    async def begin(self, streams: Sequence[str], on_confirmed: Callable[[], None]) -> None:
+    def want(self, streams: Iterable[str]) -> None:
+        """Have these streams, and no others, from now on."""
+        self.wanted = dict.fromkeys(streams)
+        self.changed.set()
+
+    async def keep_subscribed(self, on_confirmed: Callable[[], None]) -> None:
         with suppress(ConnectionClosed):
             try:
-                await self.subscribe(streams)
+                while True:
+                    self.changed.clear()
+                    await self.adapt()
+                    on_confirmed()
+                    await self.changed.wait()
             except LiquiError as fault:
                 self.give_up(fault)
-            else:
-                on_confirmed()
+
+    async def adapt(self) -> None:
+        """Raises as `subscribe` does."""
+        await self.subscribe([stream for stream in self.wanted if stream not in self.subscribed])
+        await self.unsubscribe([stream for stream in self.subscribed if stream not in self.wanted])
 
     async def subscribe(self, streams: Sequence[str]) -> None:
         """Returns once the venue has confirmed all of them.
@@ -98,10 +116,13 @@ class Session:
         Raises `VenueUnavailable` when it refuses or does not answer in time, and ConnectionClosed.
         """
         await self.command("SUBSCRIBE", streams)
+        self.subscribed |= dict.fromkeys(streams)
 
     async def unsubscribe(self, streams: Sequence[str]) -> None:
         """As `subscribe`; what is on its way still comes."""
         await self.command("UNSUBSCRIBE", streams)
+        for stream in streams:
+            self.subscribed.pop(stream, None)
 
     async def command(self, method: Method, streams: Sequence[str]) -> None:
         for id, frame in commands(method, streams, self.ids):

@@ -1,6 +1,7 @@
 """What the replicas of all feeds have in common: who looks on, and whether a collector still speaks."""
 
 import time
+from typing import NamedTuple
 
 from marketdata.types import Instrument
 from streams.market_messages import Feed, FeedMessage, FeedState
@@ -8,7 +9,15 @@ from streams.messages import plain_error_frame
 from streams.outgoing import Outgoing
 
 QUIET_S = 5.0  # without a message after which a collector is asked whether it is there
+OTHERS_S = 0.5  # for which another collector of the same symbol may still have it live
 SILENT = "no collector answers"
+
+
+class Doubt(NamedTuple):
+    """A collector has said that the feed is not live, for this reason."""
+
+    reason: str
+    since_s: float
 
 
 class FeedReplica:
@@ -24,13 +33,17 @@ class FeedReplica:
         self.lacks_beginning = True
         self.heard_s = time.monotonic()
         self.fault = ""
+        self.doubt: Doubt | None = None
 
     def take(self, message: FeedMessage) -> None:
         self.heard_s = time.monotonic()
         if not isinstance(message, FeedState):
+            self.doubt = None
             self.take_data(message)
         elif not message.is_live:
-            self.lose(message.reason)
+            self.doubt = self.doubt or Doubt(message.reason, self.heard_s)
+            if self.lacks_beginning:
+                self.lose(message.reason)
         self.lacks_beginning = self.needs_beginning()
         if not self.lacks_beginning:
             self.fault = ""
@@ -56,6 +69,9 @@ class FeedReplica:
         return plain_error_frame(f"Error streaming {self.what} for {self.instrument.exchange_form}: {self.fault}")
 
     def tick(self, now_s: float) -> None:
+        if self.doubt is not None and now_s - self.doubt.since_s > OTHERS_S:
+            self.lose(self.doubt.reason)
+            self.doubt = None
         quiet_s = now_s - self.heard_s
         self.lacks_beginning = self.needs_beginning() or quiet_s > QUIET_S
         if quiet_s > 2 * QUIET_S:

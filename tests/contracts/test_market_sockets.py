@@ -71,15 +71,15 @@ def test_an_order_book_has_all_keys_best_prices_in_the_middle_and_sums_from_ther
 def test_parameters_are_changed_at_once_and_bad_ones_change_nothing(market: Market) -> None:
     with market.client(f"/orderbook/{SYMBOL}?limit=5&rounding=0.1") as socket:
         assert len(socket.next("orderbook_update")["bids"]) == 5
-        socket.send({"type": "update_params", "limit": 20, "rounding": 10})
+        socket.send({"type": "update_params", "limit": 20, "rounding": 2})
         assert socket.next("params_updated") == {
             "type": "params_updated",
             "limit": 20,
-            "rounding": 10,
+            "rounding": 2,
             "success": True,
         }
         book = socket.next()
-        assert (book["type"], len(book["bids"]), book["rounding"]) == ("orderbook_update", 20, 10.0)
+        assert (book["type"], len(book["bids"]), book["rounding"]) == ("orderbook_update", 20, 2.0)
         for bad in (
             {"limit": -1, "rounding": 0},
             {"limit": "many"},
@@ -90,7 +90,7 @@ def test_parameters_are_changed_at_once_and_bad_ones_change_nothing(market: Mark
             socket.send({"type": "update_params", **bad})
             assert socket.next("error")["message"].startswith("Error processing message: ")
             book = socket.next("orderbook_update")
-            assert (len(book["bids"]), book["rounding"]) == (20, 10.0)
+            assert (len(book["bids"]), book["rounding"]) == (20, 2.0)
         socket.send({"type": "update_params", "limit": None, "rounding": 1})
         assert socket.next("params_updated")["success"] is True
         assert len(socket.next("orderbook_update")["bids"]) == 20
@@ -125,7 +125,7 @@ def test_low_priced_symbols_are_shown_at_their_own_tick_and_no_level_is_free(mar
 
 @pytest.mark.contract("D095")
 def test_connections_with_other_parameters_share_one_upstream_subscription(market: Market) -> None:
-    wanted = [(5, 1), (10, 10), (50, 0.1), (10, 10)]
+    wanted = [(5, 0.1), (10, 0.5), (50, 0.01), (10, 0.5)]
     with ExitStack() as stack:
         sockets = [
             stack.enter_context(market.client(f"/orderbook/ETHUSDT?limit={limit}&rounding={rounding}", number))

@@ -1,4 +1,4 @@
-"""`manage.py collect`: receives forced orders and stores them, in a process of its own."""
+"""`manage.py collect`: receives forced orders and stores them, and brings market data, in a process of its own."""
 
 import asyncio
 import re
@@ -26,7 +26,8 @@ def shard(text: str) -> str:
 
 class Command(BaseCommand):
     help = (
-        "Receive forced orders from Binance and store them. Several may run, under different names: copies are merged. "
+        "Receive forced orders from Binance and store them, and bring the order books, trades and candles that "
+        "somebody looks at. Several may run, under different names: copies are merged. "
         "SIGTERM stores what has come and ends; SIGHUP tries a connection that waits again at once."
     )
 
@@ -37,7 +38,7 @@ class Command(BaseCommand):
             type=shard,
             default="1/1",
             metavar="I/N",
-            help="its share of streams by symbol; forced orders are one stream of all, which every shard follows",
+            help="its share of market data by symbol; forced orders are one stream of all, which every shard follows",
         )
         parser.add_argument("--hasten", type=float, default=1.0, help="make every wait so many times shorter")
 

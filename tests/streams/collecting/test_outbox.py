@@ -12,7 +12,7 @@ from liquidations.models import LiquidationOrder
 from marketdata.types import Liquidation
 from streams import outbox
 from streams.models import OutboxOrder
-from streams.outbox import orders_store, outbox_head, outbox_last, outbox_prune, outbox_since, outbox_tail
+from streams.outbox import orders_store, outbox_head, outbox_prune, outbox_since, outbox_tail
 from streams.tasks import prune_outbox
 from streams.types import LiveOrder, live_orders_decode, live_orders_encode
 from tests.streams.collecting.orders import liquidation
@@ -143,12 +143,6 @@ def test_reading_on_gives_what_follows_a_number_up_to_a_limit() -> None:
     assert outbox_since(0, 100) == live
     assert outbox_since(4, 3) == live[4:7]
     assert outbox_since(10, 3) == []
-
-
-def test_the_newest_come_first_of_all_symbols_or_of_one() -> None:
-    store([liquidation(number, symbol="BTCUSDT" if number % 2 else "ETHUSDT") for number in range(6)])
-    assert [each.sequence for each in outbox_last(limit=2)] == [6, 5]
-    assert [each.sequence for each in outbox_last("BTCUSDT", limit=2)] == [6, 4]
 
 
 def test_an_empty_outbox_has_a_head_of_zero() -> None:

@@ -1,0 +1,33 @@
+"""Asks the venue over HTTP while the event loop goes on, a few requests at a time."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from marketdata.errors import LiquiError, VenueRateLimited
+from marketdata.venue import Venue, venue
+
+AT_ONCE = 4
+PAUSES_S = (0.5, 1.0, 2.0, 5.0)  # before a further attempt, also where the last one has changed nothing
+
+T = TypeVar("T")
+
+
+class Asker:
+    def __init__(self, haste: float) -> None:
+        self.haste = haste
+        self.pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="collector-rest")
+
+    async def ask(self, question: Callable[[Venue], T]) -> T:
+        """Raises `LiquiError`. Whoever is cancelled does not wait for the answer any more."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, lambda: question(venue()))
+
+    def pause_s(self, attempts: int, fault: LiquiError | None = None) -> float:
+        """How long to wait after so many attempts, 1 at least; no shorter than the venue says, where it says so."""
+        wait_s = PAUSES_S[min(attempts, len(PAUSES_S)) - 1] / self.haste
+        least_s = fault.retry_after_s if isinstance(fault, VenueRateLimited) else 0.0
+        return max(wait_s, least_s)
+
+    def close(self) -> None:
+        self.pool.shutdown(wait=False, cancel_futures=True)

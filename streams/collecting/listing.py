@@ -1,0 +1,28 @@
+"""Which symbols may be collected, as operators and SQL say it in the table of instruments."""
+
+from dataclasses import dataclass
+
+from marketdata.models import InstrumentRow
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Nothing is known of an empty one: then whatever is wanted may be collected."""
+
+    active: frozenset[str] = frozenset()
+    inactive: frozenset[str] = frozenset()
+
+    def refusal(self, symbol: str) -> str | None:
+        """Why a symbol is not collected; None where it may be."""
+        if symbol in self.active or not (self.active or self.inactive):
+            return None
+        return f"{symbol} is disabled" if symbol in self.inactive else f"{symbol} is not known"
+
+
+def listing_read() -> Listing:
+    """Raises Django's database errors."""
+    active: set[str] = set()
+    inactive: set[str] = set()
+    for symbol, is_active in InstrumentRow.objects.values_list("symbol", "is_active"):
+        (active if is_active else inactive).add(symbol)
+    return Listing(frozenset(active), frozenset(inactive - active))

@@ -1,0 +1,100 @@
+"""Sends what there is of feeds to the channel layer, in its order."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+from channels.layers import get_channel_layer
+
+from streams.market_messages import Feed, FeedMessage, FeedState, encode
+
+logger = structlog.get_logger(__name__)
+
+WAITING_AT_MOST = 10_000
+SEND_S = 2.0
+RETRY_S = 0.5
+SAME_REASON_S = 5.0
+
+
+class Post:
+    """Runs in the event loop to which the channel layer belongs.
+
+    What cannot be sent is dropped: it would be old. ``resume`` is called with the feeds of which something was dropped
+    once messages go through again, and is to post what there is of them.
+    """
+
+    def __init__(self, resume: Callable[[set[Feed]], None]) -> None:
+        self.resume = resume
+        self.layer: Any = get_channel_layer()
+        self.waiting: deque[tuple[Feed, bytes]] = deque()
+        self.wake = asyncio.Event()
+        self.said: dict[Feed, tuple[str, float]] = {}  # why a feed is not live, and when that was said last
+        self.broken: set[Feed] = set()  # of which something was dropped
+        self.last_fault = ""
+        self.dropped = 0
+
+    def post(self, feed: Feed, message: FeedMessage) -> None:
+        """Nothing is raised, and nothing is waited for."""
+        if self.said and not isinstance(message, FeedState):
+            self.said.pop(feed, None)
+        if len(self.waiting) >= WAITING_AT_MOST:
+            self.drop()
+        self.waiting.append((feed, encode(message)))
+        self.wake.set()
+
+    def state(self, feed: Feed, reason: str) -> None:
+        """Say that a feed is not live, and why; not every time that somebody asks."""
+        now_s = time.monotonic()
+        before, said_s = self.said.get(feed, ("", 0.0))
+        # Another collector may have the feed alive, and be heard in between.
+        if reason != before or now_s - said_s >= SAME_REASON_S:
+            self.said[feed] = reason, now_s
+            self.post(feed, FeedState(kind=feed.kind, symbol=feed.symbol, is_live=False, reason=reason))
+
+    def forget(self, feeds: Iterable[Feed]) -> None:
+        """These are not kept any more."""
+        for feed in feeds:
+            self.said.pop(feed, None)
+
+    async def run(self) -> None:
+        while True:
+            await self.wake.wait()
+            self.wake.clear()
+            while self.waiting:
+                await self.send(*self.waiting.popleft())
+
+    async def send(self, feed: Feed, data: bytes) -> None:
+        try:
+            async with asyncio.timeout(SEND_S):
+                await self.layer.group_send(feed.group, {"type": "market", "data": data})
+        except Exception as error:
+            # Whatever the layer's client raises.
+            self.waiting.appendleft((feed, data))
+            self.failed(error)
+            await asyncio.sleep(RETRY_S)
+            self.drop()
+        else:
+            self.went_through()
+
+    def failed(self, error: Exception) -> None:
+        fault = f"{type(error).__name__}: {error}"
+        if fault != self.last_fault:
+            logger.error("market data cannot be sent to the web processes", error=fault)
+        self.last_fault = fault
+
+    def drop(self) -> None:
+        self.dropped += len(self.waiting)
+        self.broken.update(feed for feed, _ in self.waiting)
+        self.forget(self.broken)
+        self.waiting.clear()
+
+    def went_through(self) -> None:
+        if self.last_fault:
+            logger.info("market data can be sent to the web processes again")
+        self.last_fault = ""
+        if self.broken:
+            broken, self.broken = self.broken, set()
+            self.resume(broken)

@@ -1,0 +1,20 @@
+"""What time it is at the venue, by what it sends. No I/O: the caller says what time it is here."""
+
+
+class VenueClock:
+    """The newest event time that was seen, and what has passed here since.
+
+    Our own clock may be wrong, and what a simulator or a recording plays is of another time.
+    """
+
+    def __init__(self) -> None:
+        self.newest_ms = 0
+        self.seen_s = 0.0
+
+    def see(self, event_ms: int, now_s: float) -> None:
+        if event_ms > self.newest_ms:
+            self.newest_ms, self.seen_s = event_ms, now_s
+
+    def now_ms(self, now_s: float) -> int | None:
+        """Unix ms; None before the first event. ``now_s``: monotonic seconds."""
+        return self.newest_ms + int((now_s - self.seen_s) * 1000) if self.newest_ms else None
