@@ -1,0 +1,67 @@
+"""Celery tasks of candles: thin, safe to run twice and at once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from celery import shared_task
+from django.db import Error
+
+from database.errors import classify
+from marketdata.candles.backfilling import candles_backfill
+from marketdata.candles.keeping import candles_build
+from marketdata.candles.repairing import candles_repair
+from marketdata.errors import LiquiError, VenueRateLimited, VenueUnavailable
+
+logger = structlog.get_logger(__name__)
+
+RETRIES = 20
+RETRY_S = 30.0
+
+
+@contextmanager
+def database_away_in_one_line() -> Iterator[None]:
+    """A database that cannot be used now ends the task with a line instead of a traceback; beat asks again."""
+    try:
+        yield
+    except Error as error:
+        if classify(error) not in ("gone", "busy", "schema"):
+            raise
+        logger.error("task left for later: the database cannot be used", error=str(error))
+
+
+@shared_task(name="marketdata.build_candles")
+@database_away_in_one_line()
+def build_candles() -> None:
+    """Bring the longer candles up to date; beat asks for it every minute."""
+    if stretches := candles_build():
+        logger.debug("candles rolled up", stretches=stretches)
+
+
+@shared_task(name="marketdata.repair_candles")
+@database_away_in_one_line()
+def repair_candles(symbol: str | None = None, start_ms: int | None = None, end_ms: int | None = None) -> None:
+    """Fill holes and replace marked minutes of symbols that are followed, or of one in [start_ms, end_ms)."""
+    try:
+        repair = candles_repair(symbol, start_ms, end_ms)
+    except LiquiError as error:
+        logger.warning(f"candles are repaired later: {error}")
+        return
+    if repair.minutes:
+        logger.info("candles repaired", minutes=repair.minutes, stored=repair.stored)
+
+
+@shared_task(name="marketdata.backfill_candles", bind=True, max_retries=RETRIES)
+def backfill_candles(self: Any, symbol: str, timeframe: str, start_ms: int, end_ms: int) -> None:
+    """Fetch what is missing in [start_ms, end_ms). A venue that wants to be left alone is; other work goes on."""
+    try:
+        stored = candles_backfill(symbol, timeframe, start_ms, end_ms)
+    except VenueRateLimited as error:
+        raise self.retry(exc=error, countdown=error.retry_after_s) from error
+    except VenueUnavailable as error:
+        raise self.retry(exc=error, countdown=RETRY_S) from error
+    except LiquiError as error:
+        logger.error(f"a backfill has failed: {error}", symbol=symbol, timeframe=timeframe)
+        return
+    logger.info("candles backfilled", symbol=symbol, timeframe=timeframe, start_ms=start_ms, stored=stored)

@@ -1,0 +1,235 @@
+"""Importing candles of files: every layout, bad lines named and nothing else lost, twice is once."""
+
+import gzip
+import zipfile
+from collections.abc import Iterable
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from accounts.models import AuditEntry
+from marketdata.candles.files import ARCHIVE, PLAIN, Rejected, Series, candles_of, series_of
+from marketdata.candles.keeping import candles_build
+from marketdata.candles.models import CandleRow
+from marketdata.candles.queries import candle_gaps, candles_read
+from marketdata.candles.services import candle_upsert
+from marketdata.timeframes import DAY_MS, MINUTE_MS
+from marketdata.types import Candle, CandleSource
+from tests.marketdata.candles.making import T0, VENUE, candle
+
+NEAR = Series("NEARUSDT", "1m")
+ROW = f"{T0},3.0010,3.0050,2.9990,3.0020,1000,{T0 + 59_999},3001.5,42,600,1800.9,0"
+SHORT_ROW = ",".join(ROW.split(",")[:6])
+
+
+def candles(*lines: str, series: Series = NEAR) -> list[Candle | Rejected]:
+    return list(candles_of(enumerate(lines, 1), series))
+
+
+def stored(symbol: str = "NEARUSDT", timeframe: str = "1m") -> list[Candle]:
+    return candles_read(VENUE, symbol, timeframe, 0, 2**41)
+
+
+def run(*arguments: str | Path) -> str:
+    out = StringIO()
+    call_command("import_candles", *map(str, arguments), stdout=out, stderr=out)
+    return out.getvalue()
+
+
+def minutes_text(count: int, start_ms: int = T0) -> str:
+    return "".join(f"{start_ms + n * MINUTE_MS},1,2,0.5,1.5,{n}\n" for n in range(count))
+
+
+EXPECTED = candle(
+    T0,
+    symbol="NEARUSDT",
+    open=Decimal("3.0010"),
+    high=Decimal("3.0050"),
+    low=Decimal("2.9990"),
+    close=Decimal("3.0020"),
+    volume=Decimal(1000),
+    quote_volume=Decimal("3001.5"),
+    taker_buy_volume=Decimal(600),
+    taker_buy_quote_volume=Decimal("1800.9"),
+    trade_count=42,
+    source=CandleSource.IMPORT,
+)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [ROW],
+        [",".join(ARCHIVE), ROW],
+        ["", ROW, ""],
+        [ROW.replace(str(T0), f"{T0}000", 1)],
+        [",".join(f'"{cell}"' for cell in ROW.split(","))],
+        [",".join(reversed(ARCHIVE)), ",".join(reversed(ROW.split(",")))],
+    ],
+    ids=["bare", "header", "blank lines", "microseconds", "quoted", "other order"],
+)
+def test_a_line_of_the_archive_is_a_candle_with_all_figures(lines: list[str]) -> None:
+    assert candles(*lines) == [EXPECTED]
+
+
+@pytest.mark.parametrize("lines", [[SHORT_ROW], [",".join(PLAIN), SHORT_ROW], [",".join(PLAIN).upper(), SHORT_ROW]])
+def test_a_plain_line_lacks_what_it_does_not_say(lines: list[str]) -> None:
+    (made,) = candles(*lines)
+    assert isinstance(made, Candle)
+    assert (made.close, made.volume, made.is_closed) == (Decimal("3.0020"), 1000, True)
+    assert made.quote_volume is made.taker_buy_volume is made.taker_buy_quote_volume is made.trade_count is None
+
+
+def test_a_candle_without_volume_is_empty() -> None:
+    (made,) = candles(f"{T0},3,3,3,3,0")
+    assert isinstance(made, Candle)
+    assert made.is_empty
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ((str(T0), "soon"), "open_time is no whole number"),
+        ((str(T0), str(T0 + 1)), "open_time is not when a candle of 1m opens"),
+        ((str(T0), "9" * 30), "open_time is out of bounds"),
+        (("3.0010", "three"), "open is no number"),
+        (("3.0010", "NaN"), "open is out of bounds"),
+        (("2.9990", "0"), "a price is not above 0"),
+        (("2.9990", "-1"), "low is out of bounds"),
+        (("3.0020", "3.1"), "open or close lies outside of low and high"),
+        (("3.0050", "1e16"), "high is out of bounds"),
+        ((",1000,", ",-1,"), "volume is out of bounds"),
+        ((",42,", ",many,"), "count is no number"),
+        ((",1000,", ",1000,1,"), "13 columns instead of 12"),
+    ],
+)
+def test_a_bad_line_is_rejected_with_its_number_and_loses_nothing_else(change: tuple[str, str], reason: str) -> None:
+    other = ROW.replace(str(T0), str(T0 + MINUTE_MS), 1)
+    assert candles(ROW, ROW.replace(*change, 1), other) == [
+        EXPECTED,
+        Rejected(2, reason),
+        *candles(other),
+    ]
+
+
+def test_a_line_that_is_cut_before_any_layout_is_known_is_rejected() -> None:
+    assert candles("1,2,3", ROW) == [Rejected(1, "3 columns instead of 6 or 12"), EXPECTED]
+
+
+@pytest.mark.parametrize(
+    ("name", "series"),
+    [
+        ("NEARUSDT-1m-2025-02.csv", NEAR),
+        ("NEARUSDT-1m-2025-02-01.zip", NEAR),
+        ("klines_vision_NEARUSDT-1m-2025-06.csv.gz", NEAR),
+        ("klines_1m_BTCUSDT_2023-07-18_2023-08-17.csv.gz", Series("BTCUSDT", "1m")),
+        ("klines_1M_BTCUSDT.csv", Series("BTCUSDT", "1M")),
+        ("BTCUSDT-1mo-2024-01.zip", Series("BTCUSDT", "1M")),
+        ("btcusdt_251226-12h.csv", Series("BTCUSDT_251226", "12h")),
+        ("币安人生USDT-15m-2025-11.csv", Series("币安人生USDT", "15m")),
+        ("candles.csv", None),
+        ("BTCUSDT-7m-2024-01.csv", None),
+    ],
+)
+def test_the_name_of_a_file_says_what_is_in_it(name: str, series: Series | None) -> None:
+    assert series_of(name) == series
+
+
+@pytest.mark.django_db
+def test_a_day_of_recorded_candles_imported_twice_is_a_day_of_candles(recordings: Path, tmp_path: Path) -> None:
+    day_ms = 1_750_636_800_000  # 2025-06-23
+    path = tmp_path / "NEARUSDT-1m-2025-06-23.csv"
+    path.write_text("".join(lines_between(recordings, day_ms, day_ms + DAY_MS)))
+    assert "1,440 candles new or changed, 0 unchanged" in run(path)
+    first = stored()
+    assert "0 candles new or changed, 1,440 unchanged" in run(path)
+    assert stored() == first
+    assert CandleRow.objects.count() == 1440
+    assert candle_gaps(VENUE, "NEARUSDT", "1m", day_ms, day_ms + DAY_MS) == []
+    assert_same(first, path.read_text().splitlines())
+    candles_build()
+    (day,) = stored(timeframe="1d")
+    assert day.volume == sum(each.volume for each in first)
+    assert (day.open, day.close) == (first[0].open, first[-1].close)
+
+
+def lines_between(recordings: Path, start_ms: int, end_ms: int) -> Iterable[str]:
+    with gzip.open(recordings / "klines_vision_NEARUSDT-1m-2025-06.csv.gz", "rt") as file:
+        return [line for line in file if line[0] == "o" or start_ms <= int(line.partition(",")[0]) < end_ms]
+
+
+def assert_same(found: list[Candle], lines: list[str]) -> None:
+    """Told by the text alone, without our reader."""
+    rows = [line.split(",") for line in lines[1:]]
+    assert [each.open_ms for each in found] == [int(row[0]) for row in rows]
+    for column, name in enumerate(("open", "high", "low", "close", "volume"), 1):
+        assert [getattr(each, name) for each in found] == [Decimal(row[column]) for row in rows]
+    assert [each.trade_count for each in found] == [int(row[8]) for row in rows]
+    assert [each.taker_buy_quote_volume for each in found] == [Decimal(row[10]) for row in rows]
+
+
+@pytest.mark.django_db
+def test_files_folders_and_archives_of_any_packing(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "AUSDT-1m-2024-01.csv").write_text(minutes_text(3))
+    (tmp_path / "notes.txt").write_text("not a candle")
+    (tmp_path / ".hidden.csv").write_text("not a candle")
+    with gzip.open(tmp_path / "sub" / "klines_1m_BUSDT_2024-01-01_2024-01-02.csv.gz", "wt") as file:
+        file.write(minutes_text(4))
+    with zipfile.ZipFile(tmp_path / "sub" / "archive.zip", "w") as archive:
+        archive.writestr("CUSDT-1m-2024-01.csv", minutes_text(5))
+        archive.writestr("CUSDT-1m-2024-01.csv.CHECKSUM", "beef")
+    text = run(tmp_path, tmp_path / "AUSDT-1m-2024-01.csv")
+    assert [len(stored(symbol)) for symbol in ("AUSDT", "BUSDT", "CUSDT")] == [3, 4, 5]
+    assert "12 candles new or changed" in text
+    assert "CUSDT 1m: 2024-01-01 00:00 to 2024-01-01 00:04" in text
+
+
+@pytest.mark.django_db
+def test_symbol_and_timeframe_may_be_told(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(minutes_text(3))
+    with pytest.raises(CommandError, match="1 bad file"):
+        run(path)
+    run(path, "--symbol", "nearusdt", "--timeframe", "1m")
+    assert len(stored()) == 3
+
+
+@pytest.mark.django_db
+def test_bad_lines_and_bad_files_are_named_and_the_rest_is_stored(tmp_path: Path) -> None:
+    good, bad, cut, other = (tmp_path / f"{name}USDT-1m-2024-01.csv" for name in "ABCD")
+    good.write_text(minutes_text(3))
+    bad.write_text(minutes_text(2) + 'rub"bish\n' + minutes_text(2, T0 + 2 * MINUTE_MS))
+    cut.write_bytes(gzip.compress(minutes_text(20_000).encode())[:-200])
+    other.write_text("time,price\n1,2\n")
+    header = tmp_path / "EUSDT-1m-2024-01.csv"
+    header.write_text("open_time,open,close\n1,2,3\n")
+    out = StringIO()
+    paths = [str(path) for path in (good, bad, cut, other, header, tmp_path / "FUSDT-1m.csv")]
+    with pytest.raises(CommandError, match="3 bad files"):
+        call_command("import_candles", *paths, stdout=out, stderr=out)
+    text = out.getvalue()
+    assert f"{bad}, line 3: 1 columns instead of 6" in text
+    assert "2 lines rejected: 2 columns instead of 6 or 12" in text
+    assert f"{cut}: cannot be read" in text
+    assert f"{header}: its header lacks high, low, volume" in text
+    assert f"{tmp_path / 'FUSDT-1m.csv'}: cannot be read: No such file" in text
+    assert [len(stored(f"{name}USDT")) for name in "AB"] == [3, 4]
+    assert len(stored("CUSDT")) > 19_000, "what is before the cut counts"
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.outcome) == ("candles.import", "done")
+
+
+@pytest.mark.django_db
+def test_a_plain_file_does_not_take_figures_away(tmp_path: Path) -> None:
+    full = candle(T0, symbol="NEARUSDT", source=CandleSource.VENUE)
+    candle_upsert([full, candle(T0 + MINUTE_MS, symbol="NEARUSDT", source=CandleSource.TRADES)])
+    path = tmp_path / "NEARUSDT-1m-2024-01.csv"
+    path.write_text(minutes_text(2))
+    assert "1 candles new or changed, 1 unchanged" in run(path)
+    assert stored()[0] == full
+    assert stored()[1].source is CandleSource.IMPORT
