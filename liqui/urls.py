@@ -55,6 +55,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/gaps", GapsView.as_view(), name="gaps"),
     path("api/cache/", include("cachemgmt.urls")),
     path("api/v1/", include("liquidations.urls_v1")),
+    path("api/v1/", include("marketdata.symbols.urls")),
+    path("api/v1/", include("marketdata.urls_v1")),
     path("admin/", admin.site.urls),
     # A view and not only handler404, which DEBUG replaces with a page in HTML.
     re_path("", unknown_path),
