@@ -61,7 +61,7 @@ def instruments_sync() -> SyncResult:
 
 
 def instruments_list() -> SyncResult:
-    """As `instruments_sync`, without the figures, which take the venue longer than somebody should wait for a symbol."""
+    """As `instruments_sync`, without the figures: they take the venue longer than who looks up a symbol should wait."""
     return instruments_store(VENUE, venue().instruments(), clock_ms())
 
 

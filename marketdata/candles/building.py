@@ -175,7 +175,9 @@ class CandleBuilder:
     def lost(self, from_ms: int) -> None:
         """Trades from ``from_ms`` (event time) on may have been missed, until the next one that is taken."""
         first_ms = from_ms - from_ms % MINUTE_MS
-        self.needs_repair.update(range(first_ms, self.closed_until_ms, MINUTE_MS))
+        # What is long ago is left to whoever looks for holes.
+        earliest_ms = max(first_ms, self.closed_until_ms - MOST_EMPTY * MINUTE_MS)
+        self.needs_repair.update(range(earliest_ms, self.closed_until_ms, MINUTE_MS))
         for minute in self.minutes.values():
             minute.is_whole = minute.is_whole and minute.open_ms < first_ms
         self.begun_id, self.whole_from_ms = NO_ID, None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from marketdata.candles.asking import PAGE, klines_between
+from marketdata.candles.asking import PAGE, klines_between, venue_candles
 from marketdata.candles.gaps import gaps_joined
 from marketdata.candles.models import CandleToRepair
 from marketdata.candles.queries import candle_gaps, symbols_followed
@@ -35,7 +35,8 @@ def candles_repair(
     """Repair what is marked, and holes in [start_ms, end_ms): of all symbols followed lately, as far as one looks back,
     or of one.
 
-    What the venue lacks stays a hole. Raises `LiquiError` when the venue cannot be asked; safe to run twice.
+    What the venue lacks stays a hole, and is not asked for again by this process. Raises `LiquiError` when the venue
+    cannot be asked; safe to run twice.
     """
     followed = {name: window for (place, name), window in symbols_followed(look_back_ms).items() if place == VENUE}
     symbols = sorted(followed.keys() | symbols_marked()) if symbol is None else [symbol]
@@ -52,23 +53,30 @@ def bounded(window: range, start_ms: int | None, end_ms: int | None) -> range:
 
 
 def symbol_repair(symbol: str, window: range) -> Repair:
-    minutes = minutes_wanted(symbol, window)
+    known, key = venue_candles(), (symbol, TIMEFRAME)
+    holes = [gap for gap in holes_of(symbol, window) if known.may_have(key, gap)]
+    minutes = sorted(
+        {*marks_of(symbol), *(open_ms for gap in holes for open_ms in range(gap.start, gap.stop, MINUTE_MS))}
+    )
     try:
         stored = sum(gap_repair(symbol, gap) for gap in gaps_joined(TIMEFRAME, runs(minutes), PAGE))
     except UnknownSymbol as error:
         # Delisted since: nobody will ever have these.
         logger.warning(f"candles cannot be repaired: {error}", symbol=symbol, minutes=len(minutes))
         candles_unmark(VENUE, symbol, minutes[0], minutes[-1] + MINUTE_MS)
-        return Repair(len(minutes), 0)
+        stored = 0
+    for gap in holes_of(symbol, window) if holes else ():
+        known.lacks(key, gap, may_be_beginning=False)
     return Repair(len(minutes), stored)
 
 
-def minutes_wanted(symbol: str, window: range) -> list[int]:
-    """The missing ones of the window, and all that are marked, however old."""
-    marks = CandleToRepair.objects.filter(venue=VENUE, symbol=symbol).values_list("open_ms", flat=True)
-    gaps = candle_gaps(VENUE, symbol, TIMEFRAME, window.start, window.stop)
-    missing = (open_ms for gap in gaps for open_ms in range(gap.start, gap.stop, MINUTE_MS))
-    return sorted({*marks, *missing})
+def holes_of(symbol: str, window: range) -> list[range]:
+    return candle_gaps(VENUE, symbol, TIMEFRAME, window.start, window.stop)
+
+
+def marks_of(symbol: str) -> list[int]:
+    """Of all times: one is older than one looks back when nobody could be asked."""
+    return list(CandleToRepair.objects.filter(venue=VENUE, symbol=symbol).values_list("open_ms", flat=True))
 
 
 def runs(minutes: Iterable[int]) -> list[range]:

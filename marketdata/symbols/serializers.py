@@ -42,11 +42,11 @@ class SymbolStatsShape(Shape):
 
 
 class SymbolCacheShape(Shape):
-    status = serializers.ChoiceField(choices=["success"])
+    status = serializers.CharField(help_text="`success`.")
     cache_stats = SymbolStatsShape()
 
 
 class SymbolsRefreshedShape(Shape):
-    status = serializers.ChoiceField(choices=["success"])
+    status = serializers.CharField(help_text="`success`.")
     message = serializers.CharField()
     cache_stats = SymbolStatsShape()

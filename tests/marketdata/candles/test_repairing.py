@@ -80,6 +80,12 @@ def test_what_the_venue_lacks_stays_a_hole_and_is_no_longer_marked(klines: Kline
     candles_mark(VENUE, SYMBOL, [minutes[4].open_ms])
     assert candles_repair() == Repair(1, 0)
     assert marked() == []
+    klines.asked.clear()
+    assert candles_repair() == Repair(0, 0)
+    assert klines.asked == [], "it was asked"
+    candles_mark(VENUE, SYMBOL, [minutes[4].open_ms])
+    klines.lacks = set()
+    assert candles_repair() == Repair(1, 1), "a mark is asked for whatever is known"
 
 
 def test_one_looks_back_a_day_and_only_at_what_is_followed_lately(klines: KlineExchange) -> None:
