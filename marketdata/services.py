@@ -1,15 +1,18 @@
 """Writes of the table of instruments."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
 
 from cachemgmt.caching import changed
+from database.retrying import retry_when_busy
 from marketdata.clock import clock_ms
 from marketdata.errors import LiquiError
+from marketdata.formatting import decimal_places
 from marketdata.models import InstrumentRow
 from marketdata.types import Instrument
 from marketdata.venue import COLLECTING_FEEDS, venue
@@ -70,7 +73,7 @@ def tickers_sync() -> int:
     known = set(InstrumentRow.objects.filter(exchange=VENUE).values_list("symbol", flat=True))
     tickers = {ticker.symbol: ticker for ticker in venue().tickers() if ticker.symbol in known}
     now_ms = clock_ms()
-    upsert(
+    tickers_store(
         [
             InstrumentRow(
                 symbol=ticker.symbol,
@@ -81,11 +84,33 @@ def tickers_sync() -> int:
                 volume_at_ms=now_ms,
             )
             for ticker in tickers.values()
-        ],
-        TICKER,
+        ]
     )
     instruments_changed()
     return len(tickers)
+
+
+@retry_when_busy
+def tickers_store(rows: Sequence[InstrumentRow]) -> None:
+    # A sync of instruments that runs at the same time may lock the same rows in another order.
+    upsert(rows, TICKER)
+
+
+def instrument_note(venue: str, symbol: str, prices: Iterable[Decimal]) -> None:
+    """A symbol of which data are stored can be looked up, also before the venue has listed it.
+
+    Its price step is as fine as the prices, until the venue says another.
+    """
+    if InstrumentRow.objects.filter(exchange=venue, symbol=symbol).exists():
+        return
+    places = max((decimal_places(price) for price in prices), default=0)
+    # Two imports may be the first.
+    InstrumentRow.objects.get_or_create(
+        exchange=venue,
+        symbol=symbol,
+        defaults={"tick_size": Decimal(1).scaleb(-places), "price_precision": places, "asset_type": "CRYPTO"},
+    )
+    instruments_changed()
 
 
 def instruments_switch(ids: Sequence[int], *, is_active: bool) -> list[str]:
@@ -108,6 +133,7 @@ def upsert(rows: Sequence[InstrumentRow], columns: Sequence[str]) -> None:
     InstrumentRow.objects.bulk_create(rows, update_conflicts=True, update_fields=columns, unique_fields=target)
 
 
+@retry_when_busy
 @transaction.atomic
 def instruments_store(venue: str, listed: Sequence[Instrument], now_ms: int) -> SyncResult:
     """Store all instruments that a venue lists. Those that it does not list any more stay, inactive."""

@@ -35,5 +35,7 @@ def common_prefix(text: str, symbol: str) -> int:
 
 def not_found_text(text: str, suggestions: Sequence[str]) -> str:
     """What a client is told about a symbol that is not listed."""
+    if not text:
+        return "Symbol is missing"
     hint = f". Did you mean: {', '.join(suggestions)}?" if suggestions else ""
     return f"Symbol {text} not found{hint}"

@@ -56,6 +56,11 @@ class Outgoing:
                 REPLACED.inc()
             self.newest = {"type": "websocket.send", "text": text}
 
+    def put_last(self, text: str) -> None:
+        """As `put`, for the last of frames that replace each other: none of those before it is sent any more."""
+        self.newest = None
+        self.put(text)
+
     def send_later(self, message: Message) -> None:
         if len(self.queue) < self.limit:
             self.queue.append(message)

@@ -64,16 +64,21 @@ def embedded_market(home: Path, options: Sequence[str] = OPTIONS, **variables: s
 
 @contextmanager
 def server_market(
-    mariadb: PrivateMariaDB, redis: PrivateRedis, home: Path, options: Sequence[str] = OPTIONS, **variables: str
+    mariadb: PrivateMariaDB,
+    redis: PrivateRedis,
+    home: Path,
+    options: Sequence[str] = OPTIONS,
+    database: str = DATABASE,
+    **variables: str,
 ) -> Iterator[Market]:
-    """Two web processes and a collector."""
-    database = f"{DATABASE}_simulated"
-    run(mariadb, f"DROP DATABASE IF EXISTS {database}", f"CREATE DATABASE {database} CHARACTER SET utf8mb4")
+    """Two web processes and a collector, over a new ``database``: of two at a time each needs its own."""
+    name = f"{database}_simulated"
+    run(mariadb, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
     base = server_environment(home) | ADMIT_ALL | variables
     exchange = Exchange(home, base, options)
     settings = base | exchange.addresses | {
         "FEED": "simulated",
-        "DATABASE_URL": mariadb.url(DATABASE),
+        "DATABASE_URL": mariadb.url(database),
         "REDIS_URL": redis.url(),
         "CACHE_KEY_PREFIX": home.name,
     }  # fmt: skip

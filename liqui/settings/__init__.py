@@ -264,7 +264,7 @@ SIMPLE_JWT = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "liqui",
-    "DESCRIPTION": "Crypto liquidations from your own database.",
+    "DESCRIPTION": "Crypto liquidations and market data from your own database.",
     "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PUBLIC": True,

@@ -1,7 +1,7 @@
 """Asking the venue for candles: page by page, and never again for what it is known not to have."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,6 +16,7 @@ PAGE = 1000  # candles a request: their weight is 5, and 10 beyond
 AWAY_S = 3.0  # for which nobody waits again for a venue that does not answer
 FRESH_S = 1.0  # for which the newest candles are not asked for again: terminals come in crowds
 MOST_REMEMBERED = 10_000
+MOST_FRESH = 100  # lists, each of up to `PAGE` candles; more than can be asked for in `FRESH_S`
 
 Klines = Callable[..., list[Candle]]
 Key = tuple[str, str]  # symbol, timeframe
@@ -30,7 +31,7 @@ class VenueCandles:
         self.away_until_s, self.reason = 0.0, ""
         self.begins: dict[Key, int] = {}  # nothing opens before
         self.holes: dict[tuple[Key, int, int], None] = {}
-        self.fresh: dict[tuple[Key, int], tuple[float, list[Candle]]] = {}
+        self.fresh: dict[Hashable, tuple[float, list[Candle]]] = {}
 
     def klines(self, symbol: str, timeframe: str, **window: int) -> list[Candle]:
         """As the venue's. After one that did not answer it is left alone for a moment: its silence costs seconds."""
@@ -46,20 +47,26 @@ class VenueCandles:
 
     def newest(self, key: Key, count: int) -> list[Candle]:
         """The newest candles, the running one included, not older than `FRESH_S`."""
-        until_s, candles = self.fresh.get((key, count), (0.0, []))
-        if time.monotonic() < until_s:
-            return candles
-        candles = self.klines(*key, limit=count)
-        self.keep(self.fresh, (key, count), (time.monotonic() + FRESH_S, candles))
-        return candles
+        return self.lately(key, limit=count)
 
-    def before(self, key: Key, end_ms: int, count: int) -> list[Candle]:
-        """The newest of those that open before ``end_ms``."""
+    def before(self, key: Key, end_ms: int, count: int, *, is_running: bool = False) -> list[Candle]:
+        """The newest of those that open before ``end_ms``; where the last ``is_running``, not older than `FRESH_S`."""
         if end_ms <= self.begins.get(key, 0):
             return []
-        candles = self.klines(*key, end_ms=end_ms - 1, limit=count)
+        window = {"end_ms": end_ms - 1, "limit": count}
+        candles = self.lately(key, **window) if is_running else self.klines(*key, **window)
         if not candles:
             self.keep(self.begins, key, end_ms)
+        return candles
+
+    def lately(self, key: Key, **window: int) -> list[Candle]:
+        """As `klines`, and kept for `FRESH_S`."""
+        asked = key, *window.items()
+        until_s, candles = self.fresh.get(asked, (0.0, []))
+        if time.monotonic() < until_s:
+            return candles
+        candles = self.klines(*key, **window)
+        self.keep(self.fresh, asked, (time.monotonic() + FRESH_S, candles), MOST_FRESH)
         return candles
 
     def lacks(self, key: Key, gap: range, *, may_be_beginning: bool) -> None:
@@ -72,9 +79,9 @@ class VenueCandles:
     def may_have(self, key: Key, gap: range) -> bool:
         return (key, gap.start, gap.stop) not in self.holes
 
-    def keep(self, what: dict[Any, Any], key: Any, value: Any) -> None:
+    def keep(self, what: dict[Any, Any], key: Any, value: Any, most: int = MOST_REMEMBERED) -> None:
         with self.lock:
-            if len(what) >= MOST_REMEMBERED:
+            if len(what) >= most:
                 what.clear()
             what[key] = value
 

@@ -142,7 +142,7 @@ class CandleBuilder:
         self.needs_repair: set[int] = set()
         self.minutes: dict[int, Minute] = {}  # the open ones of which something has come
         self.current_ms = 0  # opening of the running minute; 0 before anything has come
-        self.closed_until_ms = 0
+        self.began_ms = self.closed_until_ms = 0  # began: the first minute of which something came
         self.carried: Decimal | None = None  # the last price before the open minutes
         self.begun_id = NO_ID  # the first fill since we began, or began anew
         self.whole_from_ms: int | None = None  # minutes from here on are received from their beginning
@@ -153,8 +153,10 @@ class CandleBuilder:
     def take_trade(self, trade: Trade) -> None:
         open_ms = trade.event_ms - trade.event_ms % MINUTE_MS
         if open_ms < self.closed_until_ms:
-            self.late += 1
-            self.needs_repair.add(open_ms)
+            # What was traded before anything came is of no minute of ours.
+            if open_ms >= self.began_ms:
+                self.late += 1
+                self.needs_repair.add(open_ms)
             return
         if self.begun_id == NO_ID:
             self.begun_id = trade.first_trade_id
@@ -202,6 +204,12 @@ class CandleBuilder:
         """The candle of the present minute; None while nothing is known of it."""
         return self.open_candle(self.current_ms)
 
+    @property
+    def open_candles(self) -> list[Candle]:
+        """Those of the minutes that are not closed yet, the earliest first; the running one is the last."""
+        opens = sorted({*self.minutes, self.current_ms})
+        return [candle for open_ms in opens if (candle := self.open_candle(open_ms))]
+
     def changed(self) -> list[Candle]:
         """The candles that have changed since this was last asked, the earliest first."""
         touched = ((open_ms, self.open_candle(open_ms)) for open_ms in self.touched)
@@ -215,7 +223,8 @@ class CandleBuilder:
         """The minute, of which something has just come: what follows it comes too, from now on."""
         if self.whole_from_ms is None:
             self.whole_from_ms = open_ms + MINUTE_MS
-        self.closed_until_ms = self.closed_until_ms or open_ms
+        if not self.closed_until_ms:
+            self.began_ms = self.closed_until_ms = open_ms
         self.advance(open_ms)
         if open_ms not in self.minutes:
             self.minutes[open_ms] = self.untraded(open_ms)
@@ -257,7 +266,7 @@ class CandleBuilder:
     def open_candle(self, open_ms: int) -> Candle | None:
         minute = self.minutes.get(open_ms) or self.untraded(open_ms)
         price = minute.price() or self.price_before(open_ms)
-        if price is None or not (minute.is_whole or open_ms in self.minutes):
+        if price is None or not minute.is_complete(self.begun_id):
             return None
         return minute.candle(self.venue, self.symbol, price, is_closed=False)
 

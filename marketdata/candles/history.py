@@ -141,12 +141,19 @@ class Asked:
             return max(self.found)
         # Nearly all are stored, or nearly none.
         count = min(self.limit, PAGE if 2 * len(self.found) < self.limit else CHEAP)
-        newest = venue.newest(self.key, count) if self.end_ms is None else venue.before(self.key, self.end_ms, count)
+        newest = venue.newest(self.key, count) if self.end_ms is None else self.before(venue, self.end_ms, count)
         if newest and self.found and max(self.found) > newest[-1].open_ms:
             # Another run of a replayed market had come further.
             self.read(candle_close_ms(self.timeframe, newest[-1].open_ms))
         self.take(newest)
         return max(self.found, default=None)
+
+    def before(self, venue: VenueCandles, end_ms: int, count: int) -> list[Candle]:
+        open_ms = candle_open_ms(self.timeframe, end_ms)
+        if open_ms == end_ms:
+            return venue.before(self.key, end_ms, count)
+        # Up to now, as charts ask again and again: for all times within a candle the answer is the same.
+        return venue.before(self.key, open_ms + 1, count, is_running=True)
 
     def gaps(self, window: range) -> list[range]:
         opens = sorted(open_ms for open_ms in self.found if open_ms in window)

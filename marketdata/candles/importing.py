@@ -7,7 +7,9 @@ from pathlib import Path
 
 from marketdata.candles.files import CandleFile, Line, Rejected, Series, Unusable, candles_of, series_of
 from marketdata.candles.services import candle_upsert
+from marketdata.services import instrument_note
 from marketdata.types import Candle
+from marketdata.venues.binance import VENUE
 
 BATCH = 5000
 MOST_REASONS = 100
@@ -35,7 +37,9 @@ class Summary:
 
 
 class Importer:
-    """``symbol`` and ``timeframe`` go before what files' names say. ``on_reject`` is told of file and line."""
+    """``symbol`` and ``timeframe`` are those of files whose names do not say them. ``on_reject`` is told of file and
+    line.
+    """
 
     def __init__(
         self,
@@ -65,17 +69,21 @@ class Importer:
 
     def series(self, *names: str) -> Series:
         said = next((found for name in names if (found := series_of(name))), None)
-        symbol = self.symbol or (said and said.symbol)
-        timeframe = self.timeframe or (said and said.timeframe)
-        if not symbol or not timeframe:
+        series = Series(self.symbol or (said and said.symbol) or "", self.timeframe or (said and said.timeframe) or "")
+        if not series.symbol or not series.timeframe:
             raise Unusable("its name does not say symbol and timeframe: name them with --symbol and --timeframe")
-        return Series(symbol, timeframe)
+        if said and said != series:
+            # Minutes taken for longer candles would be stored as such without a word.
+            names = f"{said.symbol} {said.timeframe}", f"{series.symbol} {series.timeframe}"
+            raise Unusable(f"its name says {names[0]} and the options {names[1]}: rename it if that is right")
+        return series
 
     def take_table(self, label: str, series: Series, lines: Iterator[Line], read: Callable[[], object]) -> None:
         for batch in batches(candles_of(lines, series)):
             candles = [outcome for outcome in batch if isinstance(outcome, Candle)]
             if candles:
                 self.summary.took(series, candles, candle_upsert(candles))
+                instrument_note(VENUE, series.symbol, (candle.close for candle in candles))
             for outcome in batch:
                 if isinstance(outcome, Rejected):
                     self.reject(label, outcome)

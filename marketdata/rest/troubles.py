@@ -1,5 +1,6 @@
 """What clients are told when the venue cannot be asked: what is wrong, and nothing of our insides."""
 
+import time
 from math import ceil
 
 import structlog
@@ -14,14 +15,28 @@ logger = structlog.get_logger(__name__)
 
 RETRY_S = 5  # where the venue does not say when to try again
 PERMANENT_RETRY_S = 60
+LOG_INTERVAL_S = 10.0
+NOTHING_FOLLOWED = "no exchange is followed here"
+
+last_logged: dict[str, float] = {}
 
 
 def venue_trouble(what: str, symbol: str, error: LiquiError) -> APIException:
     """What to raise when the order book, say, of a symbol cannot be had; the log is told the whole error."""
     if isinstance(error, UnknownSymbol):
         return NotFound(not_traded(symbol))
-    logger.warning(f"no {what}", symbol=symbol, error=str(error))
+    log_trouble(str(error))
     return ServiceUnavailable(f"Failed to fetch {what} for {symbol}: {in_words(error)}", retry_after_s(error))
+
+
+def log_trouble(text: str) -> None:
+    """Once in a while: in an outage every request fails for the same reason."""
+    now_s = time.monotonic()
+    if now_s - last_logged.get(text, -LOG_INTERVAL_S) >= LOG_INTERVAL_S:
+        # Few texts differ by more than a symbol, and those of long ago may be said again.
+        last_logged.clear()
+        last_logged[text] = now_s
+        logger.warning(f"the venue cannot be asked: {text}")
 
 
 def not_traded(symbol: str) -> str:
@@ -30,7 +45,7 @@ def not_traded(symbol: str) -> str:
 
 def in_words(error: LiquiError) -> str:
     if settings.LIQUI_FEED not in COLLECTING_FEEDS:
-        return "no exchange is followed here"
+        return NOTHING_FOLLOWED
     match error:
         case VenueRateLimited():
             return f"the exchange allows no more requests now, try again in {retry_after_s(error)} s"

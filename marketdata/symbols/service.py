@@ -23,6 +23,7 @@ from marketdata.venue import COLLECTING_FEEDS
 logger = structlog.get_logger(__name__)
 
 RETRY_S = 10.0  # after the venue could not be asked
+PATIENCE_S = 3.0  # that anybody waits for volumes which another one is asking for
 VOLUME_LIFE_MS = 3_600_000  # then a volume says nothing any more of the last 24 hours
 
 
@@ -128,19 +129,25 @@ def symbols_ready() -> Origin:
 
 
 def volumes_fill() -> None:
-    """Ask the venue for volumes where there is none yet, once for all threads; from then on Celery does."""
+    """Ask the venue for volumes where there is none yet, once for all threads; from then on Celery does.
+
+    A venue that is silent may keep the one who asks for long, but not the others.
+    """
     global volumes_failed_at
     if settings.LIQUI_FEED not in COLLECTING_FEEDS:
         return
-    with filling:
+    if not filling.acquire(timeout=PATIENCE_S):
+        return
+    try:
         has_failed = volumes_failed_at is not None and time.monotonic() - volumes_failed_at < RETRY_S
         if has_failed or InstrumentRow.objects.exclude(volume_at_ms=None).exists():
             return
-        try:
-            tickers_sync()
-        except LiquiError as error:
-            volumes_failed_at = time.monotonic()
-            logger.warning("24h volumes are not known", error=str(error))
+        tickers_sync()
+    except LiquiError as error:
+        volumes_failed_at = time.monotonic()
+        logger.warning("24h volumes are not known", error=str(error))
+    finally:
+        filling.release()
 
 
 def symbols_reset() -> None:

@@ -145,8 +145,9 @@ class BookKeeper:
             snapshot = await self.ask()
             # What is on its way may come.
             await asyncio.sleep(IN_FLIGHT_S / self.asker.haste)
-        except LiquiError:
+        except LiquiError as error:
             # Asked again as long as nothing comes.
+            await asyncio.sleep(self.asker.pause_s(1, error))
             return
         if self.heard_s != heard_s:
             return

@@ -79,7 +79,8 @@ class CandleKeeper:
     def answer(self) -> None:
         """Say to whoever asks what there is."""
         if self.is_live:
-            self.send([candle for candle in (self.last_closed, self.builder.running) if candle])
+            # The minute before the running one may be over, and not closed yet.
+            self.send([*([self.last_closed] if self.last_closed else ()), *self.builder.open_candles])
         elif self.reason:
             self.post.state(self.feed, self.reason)
 
@@ -121,6 +122,9 @@ class CandleKeeper:
 
     async def repairing(self) -> None:
         for attempt in range(1, REPAIRS + 1):
+            if not self.builder.needs_repair:
+                # The venue's last word has come by itself meanwhile.
+                return
             last_ms = max(self.builder.needs_repair)
             first_ms = max(min(self.builder.needs_repair), last_ms - (MOST_REPAIRED - 1) * MINUTE_MS)
             try:

@@ -6,7 +6,7 @@ from itertools import islice
 from threading import Lock
 
 import structlog
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 
 from marketdata.types import Candle
 from marketdata.venues.binance import VENUE
@@ -58,12 +58,24 @@ class ClosedCandles:
             self.upsert(list(batch.values()))
         except (OperationalError, InterfaceError):
             raise
+        except DataError:
+            self.write_each(batch)
         except Exception as error:
             # They would be refused for ever, and keep all others waiting.
-            logger.error("candles that the table cannot hold are left out", candles=len(batch), exc_info=error)
+            logger.error("candles that cannot be stored are left out", candles=len(batch), exc_info=error)
         else:
             self.written += len(batch)
         self.forget(batch)
+
+    def write_each(self, batch: dict[Key, Candle]) -> None:
+        """Without those that the table cannot hold."""
+        for candle in batch.values():
+            try:
+                self.upsert([candle])
+            except DataError as error:
+                logger.error("a candle that the table cannot hold is left out", candle=repr(candle), exc_info=error)
+            else:
+                self.written += 1
 
     def write_marks(self) -> None:
         with self.lock:

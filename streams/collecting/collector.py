@@ -82,6 +82,7 @@ class Collector:
         # (number in the spool, monotonic seconds, order) of what is not stored yet.
         self.waiting: deque[tuple[int, float, Liquidation]] = deque(maxlen=WAITING_AT_MOST)
         self.announced = 0  # the highest number that was sent without a sequence
+        self.stored_number = 0  # the highest one that is stored
         self.told_connections = self.told_failures = 0
         self.next_sample = self.next_warning = self.next_listing = 0.0
         self.instruments_fault = ""
@@ -199,6 +200,8 @@ class Collector:
 
     def stored(self, number: int, live: Sequence[LiveOrder]) -> None:
         """Called in the writer's thread."""
+        # Noted first: what has been sent with its number must not be sent without one later.
+        self.stored_number = number
         self.publisher.publish(live)
         # Without a loop the process is ending.
         with suppress(RuntimeError):
@@ -210,7 +213,8 @@ class Collector:
 
     def announce(self) -> None:
         """Send what is not stored without a number; it comes again with one."""
-        orders = [(number, order) for number, _, order in self.waiting if number > self.announced]
+        told = max(self.announced, self.stored_number)
+        orders = [(number, order) for number, _, order in self.waiting if number > told]
         if orders:
             self.announced = orders[-1][0]
             self.publisher.publish([live_order(order, None) for _, order in orders])
@@ -309,7 +313,8 @@ class Collector:
 def instruments_fill() -> str | None:
     """Ask the venue for its instruments unless there are some; why that did not work."""
     try:
-        if not InstrumentRow.objects.exists():
+        # A row of the user's own is no list.
+        if not InstrumentRow.objects.exclude(last_seen_ms=None).exists():
             result = instruments_sync()
             logger.info("instruments listed", listed=result.listed)
     except (LiquiError, DatabaseError) as error:

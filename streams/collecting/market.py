@@ -35,6 +35,7 @@ from streams.market_messages import Demand, Feed, FeedKind
 logger = structlog.get_logger(__name__)
 
 TICK_S = 0.25
+STALLED_S = 1.0  # between two looks at the time: all that came meanwhile has not been read yet
 ANSWER_S = 0.05  # for which those who ask for the whole are gathered: one answer reaches all
 UNSENT_AT_MOST = 1000  # messages beyond which answers wait
 BOOK, TRADES, CANDLES = "depth@100ms", "aggTrade", "kline_1m"
@@ -211,7 +212,7 @@ class Market:
         for event in events:
             match event:
                 case DepthDelta():
-                    self.clock.see(event.event_ms, now_s)
+                    # Comes on another connection: it does not say that the trades up to then have come.
                     if book := self.books.get(event.symbol):
                         book.take(event)
                 case Trade():
@@ -243,9 +244,13 @@ class Market:
 
     async def tick(self) -> None:
         while True:
+            began_s = time.monotonic()
             await asyncio.sleep(TICK_S / self.haste)
-            self.reconcile()
             now_s = time.monotonic()
+            if now_s - began_s > STALLED_S:
+                # The process stood still: what was said and sent meanwhile is heard first.
+                continue
+            self.reconcile()
             self.compare_books(now_s)
             if (now_ms := self.clock.now_ms(now_s)) is not None:
                 for symbol, candles in self.candles.items():

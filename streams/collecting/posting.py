@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from channels.layers import get_channel_layer
 
+from marketdata.venues.binance import VENUE
 from streams.market_messages import Feed, FeedMessage, FeedState, encode
 
 logger = structlog.get_logger(__name__)
@@ -17,6 +18,7 @@ WAITING_AT_MOST = 10_000
 SEND_S = 2.0
 RETRY_S = 0.5
 SAME_REASON_S = 5.0
+AWAY = "the exchange cannot be reached"
 
 
 class Post:
@@ -45,8 +47,10 @@ class Post:
         self.waiting.append((feed, encode(message)))
         self.wake.set()
 
-    def state(self, feed: Feed, reason: str) -> None:
+    def state(self, feed: Feed, fault: str) -> None:
         """Say that a feed is not live, and why; not every time that somebody asks."""
+        # What the venue's errors tell of hosts and networks is for the log.
+        reason = AWAY if fault.startswith(f"{VENUE}: ") else fault
         now_s = time.monotonic()
         before, said_s = self.said.get(feed, ("", 0.0))
         # Another collector may have the feed alive, and be heard in between.

@@ -55,9 +55,8 @@ class BookReplica(FeedReplica):
             has_changed = self.sync.take_delta(message)
         else:
             has_changed = isinstance(message, DepthSnapshot) and self.sync.take_snapshot(message)
-        if has_changed and self.flushing is None:
-            wait_s = max(0.0, self.flushed_s + INTERVAL_S - time.monotonic())
-            self.flushing = asyncio.get_running_loop().call_later(wait_s, self.flush)
+        if has_changed:
+            self.flush_soon()
 
     def needs_beginning(self) -> bool:
         return self.sync.needs_snapshot
@@ -85,6 +84,11 @@ class BookReplica(FeedReplica):
             shown.onlookers.discard(outgoing)
             if not shown.onlookers:
                 del self.shown[parameters]
+
+    def flush_soon(self) -> None:
+        if self.flushing is None:
+            wait_s = max(0.0, self.flushed_s + INTERVAL_S - time.monotonic())
+            self.flushing = asyncio.get_running_loop().call_later(wait_s, self.flush)
 
     def flush(self) -> None:
         """Send the book as it is to everybody."""
@@ -123,14 +127,19 @@ class BookReplica(FeedReplica):
         return best is not None and parameters.rounding > best[0]
 
     async def make_heavy(self, parameters: BookParameters, shown: Shown) -> None:
-        """From a copy: the book goes on meanwhile, and its next update makes the next frame."""
+        """From a copy: the book goes on meanwhile, and is shown again if it has changed by then."""
         book = self.sync.book.copy()
         try:
             frame = await asyncio.to_thread(self.frame_of, book, parameters)
         finally:
             shown.making = None
+        if not self.sync.is_live:
+            return
         shown.update_id, shown.frame = book.last_update_id, frame
-        shown.send()
+        if shown.frame != shown.sent:
+            shown.send()
+        if self.sync.book.last_update_id != shown.update_id:
+            self.flush_soon()
 
     def close(self) -> None:
         if self.flushing is not None:

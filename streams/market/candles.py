@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import structlog
 from django.db import Error as DatabaseError
-from marketdata.candles.history import candle_history, running_parts
 
 from database.errors import QueryTimeout
+from marketdata.candles.history import candle_history, running_parts
 from marketdata.candles.rolling import RunningCandle
 from marketdata.errors import LiquiError
 from marketdata.timeframes import MINUTE_MS, candle_close_ms, candle_open_ms
@@ -34,22 +34,31 @@ class Chart:
 
     def __init__(self, outgoing: Outgoing) -> None:
         self.outgoing = outgoing
-        self.held: list[tuple[int, str]] | None = []
+        self.held: dict[int, tuple[Candle, str]] | None = {}  # of each candle the newest frame, by its opening
+        self.last: Candle | None = None  # of the history
 
-    def take(self, open_ms: int, frame: str, *, is_closed: bool) -> None:
+    def take(self, candle: Candle, frame: str) -> None:
         if self.held is not None:
-            self.held.append((open_ms, frame))
-        elif is_closed:
-            self.outgoing.put(frame)
+            self.held[candle.open_ms] = candle, frame
+        elif self.is_known(candle):
+            return
+        elif candle.is_closed:
+            self.outgoing.put_last(frame)
         else:
             self.outgoing.put_newest(frame)
 
-    def open(self, from_ms: int) -> None:
-        """The history has been sent; its last candle opened at ``from_ms``."""
-        held, self.held = self.held or [], None
-        for open_ms, frame in held:
-            if open_ms >= from_ms:
-                self.outgoing.put(frame)
+    def open(self, last: Candle | None) -> None:
+        """The history has been sent, whose last candle this is."""
+        self.last, held, self.held = last, self.held or {}, None
+        for candle, frame in held.values():
+            self.take(candle, frame)
+
+    def is_known(self, candle: Candle) -> bool:
+        """Whether the history has more than this: the venue's REST may be ahead of its streams, and charts do not go
+        back."""
+        if self.last is None or candle.open_ms > self.last.open_ms:
+            return False
+        return candle.open_ms < self.last.open_ms or (not candle.is_closed and candle.volume < self.last.volume)
 
 
 class Series:
@@ -61,8 +70,7 @@ class Series:
         self.waiting: asyncio.Queue[LiveCandles] = asyncio.Queue(MAX_WAITING)
         self.running: RunningCandle | None = None
         self.minute_ms = 0  # that was taken last
-        self.open_ms: int | None = None  # of the candle that was sent last
-        self.frame = ""
+        self.last: tuple[Candle, str] | None = None  # candle and frame that were sent last
         self.task = asyncio.create_task(self.run())
 
     def take(self, message: LiveCandles) -> None:
@@ -76,7 +84,9 @@ class Series:
             try:
                 for candle in message.candles:
                     await self.advance(candle, message.event_ms)
-            except UNREADABLE as error:
+            except Exception as error:
+                if not isinstance(error, UNREADABLE):
+                    logger.exception("a candle could not be taken")
                 self.failed(error)
                 await asyncio.sleep(RETRY_S)
 
@@ -103,24 +113,24 @@ class Series:
 
     async def missed(self, until_ms: int) -> Sequence[Candle]:
         """Candles since the one that was sent last, itself included, that open before ``until_ms``."""
-        if self.open_ms is None or self.open_ms >= until_ms:
+        if self.last is None or self.last[0].open_ms >= until_ms:
             return []
-        last_ms = self.open_ms
+        last_ms = self.last[0].open_ms
         found = await read_from_venue(candle_history, self.instrument.symbol, self.timeframe, MAX_CANDLES, until_ms)
         return [candle for candle in found if last_ms <= candle.open_ms < until_ms]
 
     def send(self, candle: Candle, event_ms: int) -> None:
         # Charts take no candle that is older than their newest one; the table has what is said of it later.
-        if self.open_ms is not None and candle.open_ms < self.open_ms:
+        if self.last is not None and candle.open_ms < self.last[0].open_ms:
             return
         frame = update_frame(candle, event_ms)
         if frame is None:
             logger.warning("a candle that cannot be drawn is left out", candle=repr(candle))
             return
-        self.open_ms, self.frame = candle.open_ms, frame
+        self.last = candle, frame
         FRAMES.labels("candles").inc()
         for chart in tuple(self.charts):
-            chart.take(candle.open_ms, frame, is_closed=candle.is_closed)
+            chart.take(candle, frame)
 
     def failed(self, error: Exception) -> None:
         # From here on the minutes have a hole, and the next one begins anew.
@@ -131,8 +141,8 @@ class Series:
 
     def join(self, chart: Chart) -> None:
         self.charts.add(chart)
-        if self.open_ms is not None:
-            chart.take(self.open_ms, self.frame, is_closed=False)
+        if self.last is not None:
+            chart.take(*self.last)
 
     def close(self) -> None:
         self.task.cancel()

@@ -119,13 +119,19 @@ class MarketHub:
                 self.channel = await self.layer.new_channel()
                 self.changed.set()
                 while True:
-                    message = await self.layer.receive(self.channel)
-                    self.take(decode_feed(message["data"]))
+                    self.heard(await self.layer.receive(self.channel))
             except Exception as error:
                 self.told(error)
                 self.channel = None
                 self.joined.clear()
                 await asyncio.sleep(RETRY_S)
+
+    def heard(self, message: dict[str, Any]) -> None:
+        try:
+            self.take(decode_feed(message["data"]))
+        except Exception:
+            # Anything of the user's may send to a group, and a fault in one feed must not cost the others.
+            logger.exception("a message of market data could not be taken")
 
     def take(self, message: FeedMessage) -> None:
         kind = kind_of(message)

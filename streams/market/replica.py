@@ -40,13 +40,13 @@ class FeedReplica:
         if not isinstance(message, FeedState):
             self.doubt = None
             self.take_data(message)
+            if not self.needs_beginning():
+                self.fault = ""
         elif not message.is_live:
             self.doubt = self.doubt or Doubt(message.reason, self.heard_s)
             if self.lacks_beginning:
                 self.lose(message.reason)
         self.lacks_beginning = self.needs_beginning()
-        if not self.lacks_beginning:
-            self.fault = ""
 
     def take_data(self, message: FeedMessage) -> None:
         raise NotImplementedError

@@ -64,7 +64,8 @@ class TradesReplica(FeedReplica):
         rows = trade_rows(trades, self.instrument)
         self.rows.extendleft(rows)
         if self.deltas:
-            self.send(self.deltas, list(reversed(rows[-SHOWN:])))
+            for first in range(0, len(rows), SHOWN):
+                self.send(self.deltas, rows[first : first + SHOWN][::-1])
         if self.lists and self.flushing is None:
             wait_s = max(0.0, self.flushed_s + INTERVAL_S - time.monotonic())
             self.flushing = asyncio.get_running_loop().call_later(wait_s, self.flush)

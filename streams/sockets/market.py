@@ -6,13 +6,17 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from django.conf import settings
-from marketdata.candles.history import candle_history
 
 from marketdata.books.parameters import AskedParameters, BadBookParameters
+from marketdata.candles.history import candle_history
 from marketdata.clock import clock_ms
 from marketdata.errors import LiquiError
+from marketdata.instruments import instrument_find
+from marketdata.rest.troubles import NOTHING_FOLLOWED, in_words
 from marketdata.symbols.service import SymbolNotFound, symbol_find
 from marketdata.timeframes import TIMEFRAMES, candle_open_ms, candle_shifted_ms
+from marketdata.types import Candle, Instrument
+from marketdata.venue import COLLECTING_FEEDS
 from streams.book_frames import params_updated_frame
 from streams.candle_frames import history_frame
 from streams.market.books import BookReplica
@@ -24,7 +28,7 @@ from streams.market.trades import TradesReplica
 from streams.market_messages import Feed, FeedKind
 from streams.messages import plain_error_frame
 from streams.outgoing import Outgoing
-from streams.reading import read_from_venue
+from streams.reading import read, read_from_venue
 from streams.sockets.base import Fatal, Socket
 
 LIVE_WITHIN_S = 3.0  # a feed that others use is live already, and one that is asked for anew soon is
@@ -32,6 +36,12 @@ MIN_WIDTH, MAX_WIDTH = 300, 3000  # pixels of a chart
 BAD_TIMEFRAME = f"Invalid timeframe. Valid options: {', '.join(TIMEFRAMES)}"
 
 R = TypeVar("R", bound=FeedReplica)
+
+
+async def instrument_of(symbol: str) -> Instrument:
+    """Raises `SymbolNotFound`, and Django's database errors."""
+    # The table may be empty yet, and then the venue is asked: who asks for a symbol that it has does not wait for that.
+    return await read(instrument_find, symbol) or await read_from_venue(symbol_find, symbol)
 
 
 class MarketSocket(Socket, Generic[R]):
@@ -51,18 +61,24 @@ class MarketSocket(Socket, Generic[R]):
         return self.query | scope["url_route"]["kwargs"]
 
     async def serve(self) -> None:
-        # The table may be empty yet, and then the venue is asked.
-        self.instrument = await read_from_venue(symbol_find, self.arguments.get("symbol", ""))
+        self.instrument = await instrument_of(self.arguments.get("symbol", ""))
         outgoing = self.outgoing
         if outgoing is None:
             return
         await self.prepare()
         feed = Feed(self.kind, self.instrument.symbol)
+        if settings.LIQUI_FEED not in COLLECTING_FEEDS:
+            await self.show_past(outgoing)
+            self.put(plain_error_frame(f"No live {self.feed} for {self.instrument.exchange_form}: {NOTHING_FOLLOWED}"))
+            return
         self.replica = market_hub().acquire(feed, lambda feed: self.replica_type(feed, self.instrument))
         await self.show(self.replica, outgoing)
 
     async def prepare(self) -> None:
         """Check the rest of what was asked. Raises `Fatal`."""
+
+    async def show_past(self, outgoing: Outgoing) -> object:
+        """Send what is stored, where nothing is collected."""
 
     async def show(self, replica: R, outgoing: Outgoing) -> None:
         """Send what the feed begins with, and have it send what comes."""
@@ -146,6 +162,8 @@ class TradesSocket(MarketSocket[TradesReplica]):
         if not replica.is_seeded.is_set():
             reason = replica.fault or "no collector has answered yet"
             outgoing.put(plain_error_frame(f"Failed to load initial trades: {reason}"))
+        elif replica.fault:
+            outgoing.put(replica.error_text())
         replica.join(outgoing, only_new=self.query.get("mode") == "delta")
 
     def leave(self, replica: TradesReplica, outgoing: Outgoing) -> None:
@@ -195,17 +213,21 @@ class CandlesSocket(MarketSocket[CandleReplica]):
         with suppress(TimeoutError):
             async with asyncio.timeout(LIVE_WITHIN_S):
                 await replica.is_live.wait()
-        last_ms = 0
+        candles = await self.show_past(outgoing)
+        if replica.fault:
+            outgoing.put(replica.error_text())
+        self.chart.open(candles[-1] if candles else None)
+
+    async def show_past(self, outgoing: Outgoing) -> list[Candle]:
+        candles: list[Candle] = []
         try:
             candles = await read_from_venue(candle_history, self.instrument.symbol, self.timeframe, self.count)
         except LiquiError as error:
-            outgoing.put(plain_error_frame(f"Failed to load candles for {self.instrument.exchange_form}: {error}"))
+            reason = in_words(error)
+            outgoing.put(plain_error_frame(f"Failed to load candles for {self.instrument.exchange_form}: {reason}"))
         else:
             outgoing.put(history_frame(self.instrument, self.timeframe, candles))
-            last_ms = candles[-1].open_ms if candles else 0
-        if replica.fault:
-            outgoing.put(replica.error_text())
-        self.chart.open(last_ms)
+        return candles
 
     def leave(self, replica: CandleReplica, outgoing: Outgoing) -> None:
         if self.chart is not None:

@@ -263,6 +263,34 @@ def test_several_who_sync_at_the_same_time_all_succeed(listing: Exchange, record
     assert InstrumentRow.objects.count() == 647
 
 
+@pytest.mark.django_db(transaction=True)
+def test_volumes_may_be_written_while_instruments_are_listed(
+    listing: Exchange, settings: Any, recordings: Path
+) -> None:
+    settings.LIQUI_FEED = "live"
+    listing.body = gzip.decompress((recordings / "exchangeinfo_2025-11-26.json.gz").read_bytes())
+    instruments = venue().instruments()
+    instruments_store("binance", instruments, 0)
+    # The venue lists its tickers in another order.
+    listing.trades(**{each.symbol: ("1", "5") for each in reversed(instruments)})
+    barrier = Barrier(4)
+
+    def work(number: int) -> None:
+        try:
+            barrier.wait()
+            for round in range(5):
+                if number % 2:
+                    tickers_sync()
+                else:
+                    instruments_store("binance", instruments, number + round)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert InstrumentRow.objects.filter(volume_24h=5).count() == 647
+
+
 def test_one_recorded_list_follows_the_other(listing: Exchange, recordings: Path) -> None:
     names = ("exchangeinfo_2021-07-22.json.gz", "exchangeinfo_2025-11-26.json.gz")
     results = []

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -26,6 +27,7 @@ from marketdata.symbols.service import (
     symbol_suggestions,
     symbols_active,
     symbols_origin,
+    symbols_ready,
     symbols_reset,
     symbols_traded,
 )
@@ -91,6 +93,26 @@ def test_callers_that_meet_an_unreachable_venue_ask_it_once(live: Exchange, monk
     monkeypatch.setattr(service, "RETRY_S", 0.0)
     assert symbol_find("XUSDT").symbol == "XUSDT"
     assert symbol_known("BTCUSDT") is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_long_for_volumes_that_another_one_is_asking_for(
+    live: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "PATIENCE_S", 0.1)
+    live.lists(listed("BTCUSDT"))
+    symbol_find("BTCUSDT")
+    live.delay_s = 1.5
+
+    def timed() -> float:
+        began_s = time.monotonic()
+        assert symbols_ready() is Origin.TABLE
+        return time.monotonic() - began_s
+
+    *others, longest = sorted(in_threads(timed))
+    assert longest >= 1.5
+    assert others[-1] < 1
+    assert live.asked == ["/fapi/v1/exchangeInfo", "/fapi/v1/ticker/24hr"]
 
 
 @pytest.mark.usefixtures("unreachable")

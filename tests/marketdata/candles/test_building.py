@@ -82,8 +82,8 @@ def test_a_minute_begun_in_the_middle_is_never_closed_but_marked_for_repair() ->
     building = CandleBuilder(VENUE, SYMBOL)
     assert (building.running, building.close_until(T0), building.changed()) == (None, [], [])
     building.take_trade(trade(7, T0 + 30_000, 5))
-    assert building.running is not None
-    assert (building.running.close, building.running.is_closed) == (5, False)
+    # Nor shown: its open, high, low and volume are not known.
+    assert (building.running, building.changed()) == (None, [])
     assert building.close_until(M1 + GRACE_MS) == []
     assert building.needs_repair == {T0}
     assert opens(building.close_until(M2 + GRACE_MS)) == [M1]
@@ -232,19 +232,32 @@ def test_a_leap_of_the_clock_is_no_silence_of_the_market() -> None:
 
 def test_changed_tells_each_change_once_the_earliest_first() -> None:
     building = builder()
-    assert opens(building.changed()) == [T0]
+    building.take_trade(trade(1, M1, 4))
+    assert opens(building.changed()) == [M1]
     assert building.changed() == []
-    building.take_trade(trade(1, M1 - 1, 5))
-    building.take_trade(trade(2, M1, 6))
+    building.take_trade(trade(2, M2 - 1, 5))
+    building.take_trade(trade(3, M2, 6))
     assert [(each.open_ms, each.close, each.is_closed) for each in building.changed()] == [
-        (T0, 5, False),
-        (M1, 6, False),
+        (M1, 5, False),
+        (M2, 6, False),
     ]
-    building.close_until(M2 + GRACE_MS)
-    building.take_trade(trade(3, M2, 7))
+    building.close_until(M2 + MINUTE_MS + GRACE_MS)
+    building.take_trade(trade(4, M2 + MINUTE_MS, 7))
     told = building.changed()
-    assert [(each.open_ms, each.is_closed) for each in told] == [(M1, True), (M2, False)]
+    assert [(each.open_ms, each.is_closed) for each in told] == [(M1, True), (M2, True), (M2 + MINUTE_MS, False)]
     assert told[-1] == building.running
+
+
+def test_what_was_traded_before_anything_came_is_neither_late_nor_to_be_repaired() -> None:
+    """The history of a tape reaches further back than we do."""
+    building = builder(M1)
+    building.take_trade(trade(1, M2, 6))
+    building.close_until(M2 + GRACE_MS)
+    building.needs_repair.clear()
+    building.take_trade(trade(2, T0, 5))
+    assert (building.late, building.needs_repair) == (0, set())
+    building.take_trade(trade(3, M1, 5))
+    assert (building.late, building.needs_repair) == (1, {M1})
 
 
 def test_a_new_minute_runs_with_the_last_price_before_anything_is_traded_in_it() -> None:

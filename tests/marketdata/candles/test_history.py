@@ -249,6 +249,33 @@ def test_a_crowd_asks_for_the_newest_candles_once(klines: KlineExchange, monkeyp
     assert len(klines.asked) == 0
 
 
+def test_charts_that_ask_again_up_to_now_share_an_answer(klines: KlineExchange, monkeypatch: Any) -> None:
+    monkeypatch.setattr(asking, "FRESH_S", 60.0)
+    candle_history(SYMBOL, "1h", 10, klines.now_ms)
+    klines.asked.clear()
+    for later_ms in (1, 1000, 2000):
+        found = candle_history(SYMBOL, "1h", 10, klines.now_ms + later_ms)
+        assert found == expected(klines, "1h", 10)
+    assert klines.asked == []
+
+
+def test_what_is_over_is_not_what_was_running_a_moment_ago(klines: KlineExchange, monkeypatch: Any) -> None:
+    monkeypatch.setattr(asking, "FRESH_S", 60.0)
+    end_ms = candle_open_ms("1m", klines.now_ms) + MINUTE_MS
+    candle_history(SYMBOL, "1m", 10, end_ms - 1)
+    klines.now_ms = end_ms + 100
+    assert running_parts(SYMBOL, "1h", end_ms - 10 * MINUTE_MS, end_ms)[-1].is_closed
+
+
+def test_no_more_of_the_newest_candles_are_kept_than_a_moment_brings(
+    klines: KlineExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "MOST_FRESH", 3)
+    for count in range(1, 12):
+        candle_history(SYMBOL, "1h", count)
+    assert 0 < len(asking.venue_candles().fresh) <= 3
+
+
 def in_thread() -> list[Candle]:
     from django.db import connection
 

@@ -17,6 +17,8 @@ from marketdata.candles.keeping import candles_build
 from marketdata.candles.models import CandleRow
 from marketdata.candles.queries import candle_gaps, candles_read
 from marketdata.candles.services import candle_upsert
+from marketdata.models import InstrumentRow
+from marketdata.symbols.service import symbol_find
 from marketdata.timeframes import DAY_MS, MINUTE_MS
 from marketdata.types import Candle, CandleSource
 from tests.marketdata.candles.making import T0, VENUE, candle
@@ -197,6 +199,31 @@ def test_symbol_and_timeframe_may_be_told(tmp_path: Path) -> None:
         run(path)
     run(path, "--symbol", "nearusdt", "--timeframe", "1m")
     assert len(stored()) == 3
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("option", [("--timeframe", "5m"), ("--symbol", "XUSDT")])
+def test_a_name_that_contradicts_the_options_is_not_stored_as_something_else(
+    tmp_path: Path, option: tuple[str, str]
+) -> None:
+    path = tmp_path / "NEARUSDT-1m-2024-01.csv"
+    path.write_text(minutes_text(3))
+    with pytest.raises(CommandError, match="1 bad file"):
+        run(path, *option)
+    assert CandleRow.objects.count() == 0
+
+
+@pytest.mark.django_db
+def test_symbols_of_imported_candles_can_be_looked_up(tmp_path: Path) -> None:
+    (tmp_path / "NEWUSDT-1m-2024-01.csv").write_text(minutes_text(3))
+    InstrumentRow.objects.create(symbol="OLDUSDT", is_active=False)
+    (tmp_path / "OLDUSDT-1m-2024-01.csv").write_text(minutes_text(3))
+    for _ in range(2):
+        run(tmp_path)
+    new, old = symbol_find("NEWUSDT"), symbol_find("OLDUSDT")
+    assert (new.is_active, new.exchange_form, new.tick_size is not None) == (True, "NEW/USDT:USDT", True)
+    assert (old.is_active, old.tick_size) == (False, None)
+    assert InstrumentRow.objects.count() == 2
 
 
 @pytest.mark.django_db

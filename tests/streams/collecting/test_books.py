@@ -181,3 +181,21 @@ def test_an_update_that_was_only_slower_than_the_snapshot_renews_nothing(monkeyp
 
     silent(monkeypatch)
     asyncio.run(scenario())
+
+
+def test_a_venue_that_cannot_be_asked_about_a_quiet_book_is_left_alone_for_as_long_as_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        keeper, _, _ = keeper_of(Venue(snapshot(10), VenueRateLimited("too many", 0.3)))
+        keeper.gained()
+        await until(lambda: keeper.is_live)
+        began_s = asyncio.get_running_loop().time()
+        keeper.compare()
+        await until(lambda: not keeper.is_comparing)
+        assert asyncio.get_running_loop().time() - began_s >= 0.3
+        assert keeper.is_silent(keeper.heard_s + 1.0)
+
+    silent(monkeypatch)
+    monkeypatch.setattr(asking, "PAUSES_S", (0.1,))
+    asyncio.run(scenario())

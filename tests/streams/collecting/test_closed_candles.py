@@ -35,12 +35,15 @@ class Table:
     def __init__(self) -> None:
         self.rows: dict[int, Candle] = {}
         self.error: Exception | None = None
+        self.refused: set[int] = set()
         self.while_writing: Callable[[], None] = lambda: None
 
     def upsert(self, candles: Sequence[Candle]) -> int:
         self.while_writing()
         if self.error:
             raise self.error
+        if any(each.open_ms in self.refused for each in candles):
+            raise DataError(1264, "Out of range value")
         self.rows |= {each.open_ms: each for each in candles}
         return len(candles)
 
@@ -94,6 +97,16 @@ def test_a_candle_that_the_table_refuses_keeps_no_other_waiting() -> None:
     closed.write()
     assert list(table.rows) == [120_000]
     assert closed.written == 1
+
+
+def test_of_a_batch_that_the_table_refuses_only_what_it_cannot_hold_is_left_out() -> None:
+    table = Table()
+    table.refused = {120_000}
+    closed = ClosedCandles(table.upsert, table.mark)
+    closed.put([candle(number) for number in range(1, 4)])
+    closed.write()
+    assert list(table.rows) == [60_000, 180_000]
+    assert (closed.written, closed.waiting) == (2, {})
 
 
 @pytest.mark.django_db

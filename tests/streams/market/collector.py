@@ -69,7 +69,7 @@ class Reader:
     def put(self, text: str) -> None:
         self.frames.put_nowait(text)
 
-    put_newest = put
+    put_newest = put_last = put
 
     async def next(self) -> str:
         async with asyncio.timeout(SECONDS):

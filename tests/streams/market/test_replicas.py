@@ -1,0 +1,237 @@
+"""What replicas make of trouble: of a collector that is away, of clients that are slow, and of faults of our own."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from threading import Event
+from typing import Any
+
+import pytest
+
+from marketdata.books.parameters import BookParameters
+from marketdata.types import Candle
+from streams.market import candles
+from streams.market.books import HEAVY_LIMIT, BookReplica
+from streams.market.candles import CandleReplica, Chart
+from streams.market.hub import MarketHub
+from streams.market.replica import OTHERS_S, QUIET_S
+from streams.market.trades import TradesReplica
+from streams.market_messages import FeedKind, FeedState, LiveCandles, NewTrades, Tape
+from streams.outgoing import Outgoing
+from tests.backend import sqlite_only
+from tests.streams.market.collector import BTC, SYMBOL, Reader, Wire, delta, feed, run, snapshot, trade
+from tests.streams.simulator.running import until
+
+pytestmark = sqlite_only("replicas use no database")
+
+HEAVY = BookParameters(HEAVY_LIMIT, Decimal("0.1"))
+MINUTE_MS = 60_000
+
+
+def candle(number: int, close: int, *, is_closed: bool = False, volume: int = 1) -> Candle:
+    return Candle(
+        venue="binance",
+        symbol=SYMBOL,
+        timeframe="1m",
+        open_ms=number * MINUTE_MS,
+        open=Decimal(1),
+        high=Decimal(100),
+        low=Decimal(1),
+        close=Decimal(close),
+        volume=Decimal(volume),
+        is_closed=is_closed,
+    )
+
+
+def all_of(reader: Reader) -> list[dict[str, Any]]:
+    return [json.loads(reader.frames.get_nowait()) for _ in range(reader.frames.qsize())]
+
+
+def seeded_trades(*, only_new: bool) -> tuple[TradesReplica, Reader]:
+    replica, reader = TradesReplica(feed(FeedKind.TRADES), BTC), Reader()
+    replica.take(Tape(symbol=SYMBOL, trades=[trade(1)]))
+    outgoing: Any = reader
+    replica.join(outgoing, only_new=only_new)
+    all_of(reader)
+    return replica, reader
+
+
+def test_onlookers_of_trades_are_told_once_for_as_long_as_the_collector_has_none() -> None:
+    async def scenario() -> None:
+        replica, reader = seeded_trades(only_new=True)
+        lost = FeedState(kind=FeedKind.TRADES, symbol=SYMBOL, is_live=False, reason="the connection was lost")
+        for _ in range(3):
+            replica.take(lost)
+            replica.tick(replica.heard_s + OTHERS_S + 0.1)
+            replica.tick(replica.heard_s + QUIET_S + 1)
+        assert [frame["message"] for frame in all_of(reader)] == [
+            "Error streaming trades for BTC/USDT:USDT: the connection was lost"
+        ]
+        replica.take(NewTrades(symbol=SYMBOL, trades=[trade(2)]))
+        assert replica.fault == ""
+        replica.take(lost)
+        replica.tick(replica.heard_s + OTHERS_S + 0.1)
+        assert [frame["type"] for frame in all_of(reader)] == ["trades_update", "error"]
+
+    asyncio.run(scenario())
+
+
+def test_who_is_sent_new_trades_alone_gets_all_of_them_however_many_come_at_once() -> None:
+    async def scenario() -> None:
+        replica, reader = seeded_trades(only_new=True)
+        replica.take(Tape(symbol=SYMBOL, trades=[trade(id) for id in range(1, 252)]))
+        frames = all_of(reader)
+        assert [len(frame["trades"]) for frame in frames] == [100, 100, 50]
+        ids = [int(each["id"]) for frame in frames for each in reversed(frame["trades"])]
+        assert ids == list(range(2, 252))
+
+    asyncio.run(scenario())
+
+
+def heavy_book(monkeypatch: pytest.MonkeyPatch, made: Callable[[BookReplica, Any], str]) -> tuple[BookReplica, Reader]:
+    replica, reader = BookReplica(feed(FeedKind.BOOK), BTC), Reader()
+    monkeypatch.setattr(replica, "frame_of", lambda book, parameters: made(replica, book))
+    outgoing: Any = reader
+    replica.join(HEAVY, outgoing)
+    return replica, reader
+
+
+def test_a_change_while_a_heavy_frame_is_made_is_shown_without_waiting_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate = Event()
+
+    def made(replica: BookReplica, book: Any) -> str:
+        gate.wait(5)
+        return json.dumps(book.last_update_id)
+
+    async def scenario() -> None:
+        replica, reader = heavy_book(monkeypatch, made)
+        replica.take(snapshot(10))
+        await until(lambda: replica.shown[HEAVY].making is not None)
+        replica.take(delta(10, 11))
+        await until(lambda: replica.flushing is None)
+        gate.set()
+        assert [await reader.next(), await reader.next()] == ["10", "11"]
+
+    asyncio.run(scenario())
+
+
+def test_a_heavy_frame_of_a_book_that_was_lost_meanwhile_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Event()
+
+    def made(replica: BookReplica, book: Any) -> str:
+        gate.wait(5)
+        return json.dumps(book.last_update_id)
+
+    async def scenario() -> None:
+        replica, reader = heavy_book(monkeypatch, made)
+        replica.take(snapshot(10))
+        await until(lambda: replica.shown[HEAVY].making is not None)
+        replica.lose("the connection was lost")
+        gate.set()
+        await until(lambda: replica.shown[HEAVY].making is None)
+        assert [frame["type"] for frame in all_of(reader)] == ["error"]
+
+    asyncio.run(scenario())
+
+
+def test_a_heavy_frame_that_says_again_what_was_sent_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        replica, reader = heavy_book(monkeypatch, lambda replica, book: '"nothing to show"')
+        replica.take(snapshot(10))
+        await reader.next()
+        replica.take(delta(10, 11))
+        await until(lambda: replica.shown[HEAVY].update_id == 11)
+        assert all_of(reader) == []
+
+    asyncio.run(scenario())
+
+
+def test_a_slow_client_does_not_see_a_candle_change_after_it_has_closed() -> None:
+    sent: list[str] = []
+
+    async def scenario() -> None:
+        writable = asyncio.Event()
+
+        async def send(message: dict[str, Any]) -> None:
+            await writable.wait()
+            sent.append(message["text"])
+
+        outgoing = Outgoing(send, 10, lambda: None)
+        chart = Chart(outgoing)
+        chart.open(None)
+        chart.take(candle(0, 1), "1 on its way")
+        chart.take(candle(0, 2), "1 running")
+        chart.take(candle(0, 3, is_closed=True), "1 closed")
+        writable.set()
+        await outgoing.settled()
+
+    asyncio.run(scenario())
+    assert sent == ["1 on its way", "1 closed"]
+
+
+def test_of_each_candle_that_changes_before_the_history_is_sent_the_newest_word_follows_it() -> None:
+    reader = Reader()
+    outgoing: Any = reader
+    chart = Chart(outgoing)
+    for number, frame in ((0, "0"), (1, "1 first"), (1, "1 closed"), (2, "2 first"), (2, "2 newer")):
+        chart.take(candle(number, 1, is_closed="closed" in frame), json.dumps(frame))
+    chart.open(candle(1, 1))
+    assert all_of(reader) == ["1 closed", "2 newer"]
+
+
+def test_a_chart_does_not_go_back_behind_its_history() -> None:
+    """The venue's REST may be ahead of its streams."""
+    reader = Reader()
+    outgoing: Any = reader
+    chart = Chart(outgoing)
+    chart.take(candle(4, 1, volume=7), '"4 held"')
+    chart.open(candle(5, 1, volume=3))
+    for number, volume, frame in ((4, 9, "4"), (5, 2, "5 less"), (5, 3, "5 as much"), (5, 4, "5 more"), (6, 0, "6")):
+        chart.take(candle(number, 1, volume=volume), json.dumps(frame))
+    # The last word counts, whatever it is.
+    chart.take(candle(5, 1, is_closed=True, volume=2), '"5 closed"')
+    assert all_of(reader) == ["5 as much", "5 more", "6", "5 closed"]
+
+
+def test_candles_go_on_after_a_fault_of_our_own_and_whoever_looks_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candles, "RETRY_S", 0.0)
+    faults = [ZeroDivisionError("a fault")]
+
+    async def past(function: Any, *args: Any) -> list[Candle]:
+        if faults:
+            raise faults.pop()
+        return []
+
+    monkeypatch.setattr(candles, "read_from_venue", past)
+
+    async def scenario() -> None:
+        replica, reader = CandleReplica(feed(FeedKind.CANDLES), BTC), Reader()
+        outgoing: Any = reader
+        chart = Chart(outgoing)
+        chart.open(None)
+        replica.join("1m", chart)
+        for close in (1, 2):
+            replica.take(LiveCandles(symbol=SYMBOL, candles=[candle(1, close)], event_ms=MINUTE_MS))
+        frames = [json.loads(await reader.next()) for _ in range(2)]
+        assert [frames[0]["type"], frames[1]["close"]] == ["error", 2]
+        replica.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_anybody_else_sends_to_a_feeds_group_stops_nothing() -> None:
+    async def scenario(wire: Wire, hub: MarketHub) -> None:
+        book = feed(FeedKind.BOOK)
+        replica = hub.acquire(book, lambda feed: BookReplica(feed, BTC))
+        await wire.demand(lambda demand: bool(demand.lacks))
+        channel = hub.channel
+        for message in ({"type": "market", "data": b"?"}, {"type": "other"}):
+            await wire.layer.group_send(book.group, message)
+        await wire.publish(book, snapshot(10))
+        await until(lambda: replica.sync.is_live)
+        assert hub.channel == channel
+
+    run(scenario)
