@@ -6,18 +6,24 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from typing import NoReturn
 
+import structlog
 from django.conf import settings
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from liqui.settings.feeds import SIMULATED_FEEDS
 from marketdata.venues.binance.refusals import connection_fault
 from marketdata.venues.binance.routes import ALL_LIQUIDATIONS, route_of, stream_url
 
 TRY_S = 5.0
 START_S = 20.0
+RESTART_S = 1.0
 ADDRESS = re.compile(r"http://(\S+) ")
+
+logger = structlog.get_logger(__name__)
 
 
 def decide_and_start_again() -> NoReturn:
@@ -52,15 +58,19 @@ class OwnExchange:
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[str] | None = None
+        self.is_stopping = False
 
     def start(self) -> None:
         """Begin to start it; `wait` before anybody connects."""
-        if settings.LIQUI_FEED not in ("simulated", "replay") or settings.ENVIRONMENT.names_an_exchange:
-            return
+        if settings.LIQUI_FEED in SIMULATED_FEEDS and not settings.ENVIRONMENT.names_an_exchange:
+            self.process = self.started(port=0)
+
+    def started(self, port: int) -> subprocess.Popen[str]:
         replay = ["--replay", settings.ENVIRONMENT.replay_path] if settings.LIQUI_FEED == "replay" else []
-        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "exchange_simulator", "--port", "0", *replay]
+        manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+        command = [*manage, "exchange_simulator", "--port", str(port), *replay]
         # Its standard input ends with us, however we die, and then it ends too.
-        self.process = subprocess.Popen(
+        return subprocess.Popen(
             # A session of its own: Ctrl-C is for us, and the collector leaves before the exchange does.
             [*ENDS_WITH_INPUT, *command],
             stdin=subprocess.PIPE,
@@ -74,6 +84,15 @@ class OwnExchange:
         if self.process is not None:
             address = self.address(self.process)
             settings.BINANCE_WS_BASE_URL, settings.BINANCE_API_BASE_URL = f"ws://{address}", f"http://{address}"
+            port = int(address.rpartition(":")[2])
+            threading.Thread(target=self.watch, args=(self.process, port), name="exchange", daemon=True).start()
+
+    def watch(self, process: subprocess.Popen[str], port: int) -> None:
+        """Start it again where it was, should it end before we do."""
+        while (status := process.wait()) is not None and not self.is_stopping:
+            logger.error("the exchange simulator has ended and is started again", status=status)
+            time.sleep(RESTART_S)
+            self.process = process = self.started(port)
 
     def address(self, process: subprocess.Popen[str]) -> str:
         """host:port, as the simulator prints it once it serves."""
@@ -88,6 +107,7 @@ class OwnExchange:
         raise OSError(f"the exchange simulator did not start (FEED={settings.LIQUI_FEED})")
 
     def stop(self) -> None:
+        self.is_stopping = True
         if self.process is not None:
             self.process.terminate()
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -101,16 +102,17 @@ def instrument_note(venue: str, symbol: str, prices: Iterable[Decimal]) -> None:
 
     Its price step is as fine as the prices, until the venue says another.
     """
-    if InstrumentRow.objects.filter(exchange=venue, symbol=symbol).exists():
-        return
-    places = max((decimal_places(price) for price in prices), default=0)
-    # Two imports may be the first.
-    InstrumentRow.objects.get_or_create(
-        exchange=venue,
-        symbol=symbol,
-        defaults={"tick_size": Decimal(1).scaleb(-places), "price_precision": places, "asset_type": "CRYPTO"},
-    )
-    instruments_changed()
+    if not InstrumentRow.objects.filter(exchange=venue, symbol=symbol).exists():
+        places = max((decimal_places(price) for price in prices), default=0)
+        instrument_add(venue, symbol, tick_size=Decimal(1).scaleb(-places), price_precision=places)
+
+
+def instrument_add(venue: str, symbol: str, **known: Any) -> bool:
+    """Whether it was not there; ``known`` are columns of it, all others are as in a plain INSERT."""
+    _, is_new = InstrumentRow.objects.get_or_create(exchange=venue, symbol=symbol, defaults=known)
+    if is_new:
+        instruments_changed()
+    return is_new
 
 
 def instruments_switch(ids: Sequence[int], *, is_active: bool) -> list[str]:

@@ -1,5 +1,6 @@
 """Instruments: what the venue lists, and which of it is served."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -22,9 +23,11 @@ from console.texts import number, utc_time
 from marketdata.errors import LiquiError
 from marketdata.formatting import format_volume24h
 from marketdata.models import InstrumentRow
-from marketdata.services import instruments_switch, instruments_sync
+from marketdata.services import instrument_add, instruments_switch, instruments_sync
+from marketdata.venues.binance import VENUE
 
 PAGE_ROWS = 50
+SYMBOL = re.compile(r"\w{1,64}")  # of any script: 币安人生USDT exists
 STATES = [("", "any"), ("1", "enabled"), ("0", "disabled")]
 
 
@@ -103,6 +106,20 @@ def switch(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_POST
+def add(request: HttpRequest) -> HttpResponseBase:
+    """A symbol that the venue has not listed yet, or that only we know; what the venue says of it comes with a sync."""
+    symbol = request.POST.get("symbol", "").strip().upper()
+    if not SYMBOL.fullmatch(symbol):
+        messages.warning(request, "A symbol has letters, digits and _ only, 64 at most, as in NEWUSDT.")
+    elif instrument_add(VENUE, symbol):
+        record(console_actor(request), "instrument.add", symbol, amount=1)
+        messages.success(request, f"{symbol} added.")
+    else:
+        messages.warning(request, f"{symbol} is there already.")
+    return back(request)
+
+
+@require_POST
 def sync(request: HttpRequest) -> HttpResponseBase:
     """Ask the venue now: an answer of seconds, and its errors are for the person who asked."""
     actor = console_actor(request)
@@ -131,6 +148,7 @@ def back(request: HttpRequest) -> HttpResponseBase:
 
 pages = [
     Page("instruments", "console-instruments", instruments, title="Instruments", section="Data", icon="sell", order=40),
+    Page("instruments/add", "console-instruments-add", add, Role.OPERATOR),
     Page("instruments/switch", "console-instruments-switch", switch, Role.OPERATOR),
     Page("instruments/sync", "console-instruments-sync", sync, Role.OPERATOR),
 ]

@@ -98,6 +98,7 @@ PAGES: dict[str, tuple[str, Role | None]] = {
     "import": ("import", VIEWER),
     "import/upload": ("import/upload", OPERATOR),
     "instruments": ("instruments", VIEWER),
+    "instruments/add": ("instruments/add", OPERATOR),
     "instruments/switch": ("instruments/switch", OPERATOR),
     "instruments/sync": ("instruments/sync", OPERATOR),
     "jobs": ("jobs", VIEWER),

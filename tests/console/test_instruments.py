@@ -10,6 +10,7 @@ from accounts.models import AuditEntry
 from marketdata.errors import VenueUnavailable
 from marketdata.models import InstrumentRow
 from marketdata.services import SyncResult
+from marketdata.symbols.service import symbol_find
 from tests.console.data_pages import signed_in, text_of
 
 pytestmark = pytest.mark.django_db
@@ -152,7 +153,23 @@ def test_what_the_venue_says_is_text(operator: Client, monkeypatch: pytest.Monke
         assert evil not in page
 
 
-@pytest.mark.parametrize("route", ["switch", "sync"])
+def test_a_symbol_is_added_once_and_can_be_looked_up(operator: Client) -> None:
+    assert "NEWUSDT added." in text_of(operator.post(f"{PAGE}/add", {"symbol": " newusdt "}, follow=True))
+    assert "NEWUSDT is there already." in text_of(operator.post(f"{PAGE}/add", {"symbol": "NEWUSDT"}, follow=True))
+    row = InstrumentRow.objects.get()
+    assert (row.symbol, row.exchange, row.asset_type, row.is_active) == ("NEWUSDT", "binance", "CRYPTO", True)
+    assert symbol_find("NEWUSDT").exchange_form == "NEW/USDT:USDT"
+    entry = AuditEntry.objects.get(action="instrument.add")
+    assert (entry.target, entry.amount) == ("NEWUSDT", 1)
+
+
+@pytest.mark.parametrize("symbol", ["", "NEW USDT", "<b>", "X" * 65])
+def test_what_can_be_no_symbol_is_not_added(operator: Client, symbol: str) -> None:
+    assert "A symbol has letters" in text_of(operator.post(f"{PAGE}/add", {"symbol": symbol}, follow=True))
+    assert not InstrumentRow.objects.exists()
+
+
+@pytest.mark.parametrize("route", ["add", "switch", "sync"])
 def test_acting_needs_an_operator_and_a_post(operator: Client, route: str) -> None:
     assert signed_in("viewer").post(f"{PAGE}/{route}").status_code == 403
     assert operator.get(f"{PAGE}/{route}").status_code == 405
