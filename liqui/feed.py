@@ -113,4 +113,4 @@ class OwnExchange:
 
 
 # The shell waits for the end of its standard input in the background, and is replaced by the program.
-ENDS_WITH_INPUT = ("sh", "-c", 'exec 3<&0; (read -r _ <&3; kill "$$") & exec "$@" 3<&- </dev/null', "sh")
+ENDS_WITH_INPUT = ("sh", "-c", 'exec 3<&0; (read -r _ <&3; kill "$$" 2>/dev/null) & exec "$@" 3<&- </dev/null', "sh")

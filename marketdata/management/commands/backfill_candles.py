@@ -17,7 +17,7 @@ from marketdata.candles.gaps import candle_count
 from marketdata.candles.keeping import candles_build
 from marketdata.candles.queries import candles_stored
 from marketdata.candles.tasks import backfill_candles
-from marketdata.errors import LiquiError
+from marketdata.errors import LiquiError, UnknownSymbol
 from marketdata.rest.times import parse_time_ms
 from marketdata.timeframes import TIMEFRAMES, candle_close_ms
 from marketdata.venue import venue
@@ -50,6 +50,8 @@ class Command(BaseCommand):
             work(symbols, fetched, window)
         except KeyboardInterrupt:
             raise CommandError("interrupted: run the same command again to go on", returncode=INTERRUPTED) from None
+        except UnknownSymbol as error:
+            raise CommandError(str(error)) from error
         except LiquiError as error:
             raise CommandError(f"{error}. Run the same command again to go on.") from error
         except Error as error:
@@ -62,7 +64,7 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(f"--since and --until: {error}") from error
         if start_ms >= end_ms:
-            raise CommandError("--since must be before --until")
+            raise CommandError("--since must be before --until, which is the newest candle where it is not given")
         return range(start_ms, end_ms)
 
     def backfill_here(self, symbols: Sequence[str], timeframe: str, window: range) -> None:
