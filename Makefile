@@ -57,7 +57,7 @@ coverage: ## the tests with a report of the lines that no test runs
 	$(SETUP) dev
 	@exec $(VENV_PYTHON) -m tools.test --coverage --backend "$(BACKEND)" -- $(ARGS)
 
-bench: ## measure against the original's queries; prints a table (BENCH=cache|servers: of the cache, of web servers)
+bench: ## measure against the original's queries; prints a table (BENCH=cache|servers|fanout|terminal|orderbook|candles)
 	$(SETUP) dev
 	@exec $(VENV_PYTHON) -m benchmarks$(if $(BENCH),.$(BENCH)) $(ARGS)
 

@@ -36,6 +36,10 @@ class DemandLedger:
         self.forget(now_s)
         return {feed for word in self.words.values() for feed in word.feeds} | self.lingering.keys()
 
+    def excuse(self, now_s: float) -> None:
+        """Nobody was heard for a while, which was not their fault: what they said last counts as said now."""
+        self.words = {process: Word(word.feeds, now_s) for process, word in self.words.items()}
+
     def forget(self, now_s: float) -> None:
         dead = [process for process, word in self.words.items() if word.said_s + FORGOTTEN_S <= now_s]
         for process in dead:

@@ -2,8 +2,9 @@
 
 A **feed** is one kind of data of one symbol. Web processes say to the group `DEMAND_GROUP` which feeds they want, at
 every change and every `REPEAT_S`; a collector publishes what it has of a feed to the feed's own group. Messages of the
-channel layer are {"type": "market", "data": MessagePack}. Any of them may be lost or come twice: demand is repeated,
-deltas and trades have ids that tell, and a web process that misses something asks for the whole again.
+channel layer are {"type": "market", "data": MessagePack}: a demand, or an array of a feed's messages. Any of them may
+be lost or come twice: demand is repeated, deltas and trades have ids that tell, and a web process that misses something
+asks for the whole again.
 """
 
 from collections.abc import Sequence
@@ -79,5 +80,5 @@ class LiveCandles(msgspec.Struct, frozen=True, kw_only=True, tag="candles"):
 FeedMessage = DepthDelta | DepthSnapshot | FeedState | NewTrades | Tape | LiveCandles
 
 encode = msgspec.msgpack.Encoder().encode
-decode_feed = msgspec.msgpack.Decoder(FeedMessage).decode
+decode_feed = msgspec.msgpack.Decoder(list[FeedMessage]).decode
 decode_demand = msgspec.msgpack.Decoder(Demand).decode

@@ -35,7 +35,7 @@ from streams.market_messages import Demand, Feed, FeedKind
 logger = structlog.get_logger(__name__)
 
 TICK_S = 0.25
-STALLED_S = 1.0  # between two looks at the time: all that came meanwhile has not been read yet
+STALLED_S = 1.0  # between two looks at the time after which what has come meanwhile has not been read yet
 ANSWER_S = 0.05  # for which those who ask for the whole are gathered: one answer reaches all
 UNSENT_AT_MOST = 1000  # messages beyond which answers wait
 BOOK, TRADES, CANDLES = "depth@100ms", "aggTrade", "kline_1m"
@@ -72,6 +72,7 @@ class Market:
         self.asked: set[Feed] = set()
         self.soon = Soon(ANSWER_S, self.start_answering)
         self.answering: asyncio.Task[None] | None = None
+        self.ticked_s = time.monotonic()
 
     async def run(self) -> None:
         tasks = [asyncio.create_task(work) for work in (listen(self.hear), self.post.run(), self.tick())]
@@ -108,6 +109,9 @@ class Market:
 
     def reconcile(self) -> None:
         """Keep and subscribe what is wanted now, and nothing else."""
+        if self.has_stalled:
+            # Nobody has left: they were not heard.
+            return
         wanted = {feed for feed in self.ledger.wanted(time.monotonic()) if self.is_ours(feed.symbol)}
         refused = {feed: reason for feed in wanted if (reason := self.listing.refusal(feed.symbol))}
         news = refused.keys() - self.refused.keys()
@@ -168,7 +172,7 @@ class Market:
         while self.asked:
             self.answer_feed(self.asked.pop())
             await asyncio.sleep(0)
-            while len(self.post.waiting) > UNSENT_AT_MOST:
+            while self.post.unsent > UNSENT_AT_MOST:
                 await asyncio.sleep(ANSWER_S)
 
     def answer_feed(self, feed: Feed) -> None:
@@ -242,14 +246,19 @@ class Market:
 
     # Time
 
+    @property
+    def has_stalled(self) -> bool:
+        """Whether the process has just stood still: what was said and sent meanwhile is to be heard first."""
+        return time.monotonic() - self.ticked_s > STALLED_S
+
     async def tick(self) -> None:
         while True:
-            began_s = time.monotonic()
             await asyncio.sleep(TICK_S / self.haste)
             now_s = time.monotonic()
-            if now_s - began_s > STALLED_S:
-                # The process stood still: what was said and sent meanwhile is heard first.
-                continue
+            if self.has_stalled:
+                self.ledger.excuse(now_s)
+                self.clock.stood_still(now_s)
+            self.ticked_s = now_s
             self.reconcile()
             self.compare_books(now_s)
             if (now_ms := self.clock.now_ms(now_s)) is not None:

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 import structlog
 from channels.layers import get_channel_layer
 
@@ -24,6 +24,9 @@ AWAY = "the exchange cannot be reached"
 class Post:
     """Runs in the event loop to which the channel layer belongs.
 
+    All that waits of a feed goes as one message: each takes a round trip to Redis, so one at a time they would fall
+    behind without end on a busy machine, or where Redis is far.
+
     What cannot be sent is dropped: it would be old. ``resume`` is called with the feeds of which something was dropped
     once messages go through again, and is to post what there is of them.
     """
@@ -31,7 +34,8 @@ class Post:
     def __init__(self, resume: Callable[[set[Feed]], None]) -> None:
         self.resume = resume
         self.layer: Any = get_channel_layer()
-        self.waiting: deque[tuple[Feed, bytes]] = deque()
+        self.waiting: dict[Feed, list[msgspec.Raw]] = {}  # the longest first
+        self.unsent = 0  # messages in it
         self.wake = asyncio.Event()
         self.said: dict[Feed, tuple[str, float]] = {}  # why a feed is not live, and when that was said last
         self.broken: set[Feed] = set()  # of which something was dropped
@@ -42,9 +46,10 @@ class Post:
         """Nothing is raised, and nothing is waited for."""
         if self.said and not isinstance(message, FeedState):
             self.said.pop(feed, None)
-        if len(self.waiting) >= WAITING_AT_MOST:
+        if self.unsent >= WAITING_AT_MOST:
             self.drop()
-        self.waiting.append((feed, encode(message)))
+        self.waiting.setdefault(feed, []).append(msgspec.Raw(encode(message)))
+        self.unsent += 1
         self.wake.set()
 
     def state(self, feed: Feed, fault: str) -> None:
@@ -68,17 +73,20 @@ class Post:
             await self.wake.wait()
             self.wake.clear()
             while self.waiting:
-                await self.send(*self.waiting.popleft())
+                await self.send(next(iter(self.waiting)))
 
-    async def send(self, feed: Feed, data: bytes) -> None:
+    async def send(self, feed: Feed) -> None:
+        """All that waits of it, by now."""
+        messages = self.waiting.pop(feed)
+        self.unsent -= len(messages)
         try:
             async with asyncio.timeout(SEND_S):
-                await self.layer.group_send(feed.group, {"type": "market", "data": data})
+                await self.layer.group_send(feed.group, {"type": "market", "data": encode(messages)})
         except Exception as error:
             # Whatever the layer's client raises.
-            self.waiting.appendleft((feed, data))
             self.failed(error)
             await asyncio.sleep(RETRY_S)
+            self.lost(feed, len(messages))
             self.drop()
         else:
             self.went_through()
@@ -90,10 +98,15 @@ class Post:
         self.last_fault = fault
 
     def drop(self) -> None:
-        self.dropped += len(self.waiting)
-        self.broken.update(feed for feed, _ in self.waiting)
-        self.forget(self.broken)
+        for feed, messages in self.waiting.items():
+            self.lost(feed, len(messages))
         self.waiting.clear()
+        self.unsent = 0
+
+    def lost(self, feed: Feed, count: int) -> None:
+        self.dropped += count
+        self.broken.add(feed)
+        self.said.pop(feed, None)
 
     def went_through(self) -> None:
         if self.last_fault:

@@ -15,6 +15,10 @@ class VenueClock:
         if event_ms > self.newest_ms:
             self.newest_ms, self.seen_s = event_ms, now_s
 
+    def stood_still(self, now_s: float) -> None:
+        """Nothing could be seen until now: what the venue has sent meanwhile is still to be read."""
+        self.seen_s = now_s
+
     def now_ms(self, now_s: float) -> int | None:
         """Unix ms; None before the first event. ``now_s``: monotonic seconds."""
         return self.newest_ms + int((now_s - self.seen_s) * 1000) if self.newest_ms else None

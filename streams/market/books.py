@@ -47,7 +47,7 @@ class BookReplica(FeedReplica):
         super().__init__(feed, instrument)
         self.sync = BookSync(feed.symbol)
         self.shown: dict[BookParameters, Shown] = {}
-        self.flushed_s = 0.0
+        self.due_s = 0.0  # when everybody is, or was, sent the book (monotonic)
         self.flushing: asyncio.TimerHandle | None = None
 
     def take_data(self, message: FeedMessage) -> None:
@@ -87,12 +87,14 @@ class BookReplica(FeedReplica):
 
     def flush_soon(self) -> None:
         if self.flushing is None:
-            wait_s = max(0.0, self.flushed_s + INTERVAL_S - time.monotonic())
-            self.flushing = asyncio.get_running_loop().call_later(wait_s, self.flush)
+            # From when the last one was due: counted from when it was made, every late timer would add to the next.
+            now_s = time.monotonic()
+            self.due_s = max(self.due_s + INTERVAL_S, now_s)
+            self.flushing = asyncio.get_running_loop().call_later(self.due_s - now_s, self.flush)
 
     def flush(self) -> None:
         """Send the book as it is to everybody."""
-        self.flushing, self.flushed_s = None, time.monotonic()
+        self.flushing = None
         if self.sync.is_live:
             for parameters, shown in self.shown.items():
                 self.make(parameters, shown)

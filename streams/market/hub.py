@@ -128,7 +128,8 @@ class MarketHub:
 
     def heard(self, message: dict[str, Any]) -> None:
         try:
-            self.take(decode_feed(message["data"]))
+            for each in decode_feed(message["data"]):
+                self.take(each)
         except Exception:
             # Anything of the user's may send to a group, and a fault in one feed must not cost the others.
             logger.exception("a message of market data could not be taken")

@@ -53,6 +53,17 @@ def test_a_feed_stays_while_another_process_wants_it() -> None:
     assert ledger.wanted(1 + FORGOTTEN_S + LINGER_S) == set()
 
 
+def test_whoever_was_not_heard_for_want_of_listening_is_not_forgotten() -> None:
+    ledger = DemandLedger()
+    ledger.take(said("one", BOOK), 0)
+    ledger.take(said("two", TRADES), 1)
+    ledger.excuse(60)
+    # Their words are heard one after the other.
+    ledger.take(said("one", BOOK), 60)
+    assert ledger.wanted(60) == {BOOK, TRADES}
+    assert ledger.wanted(60 + FORGOTTEN_S + LINGER_S) == set()
+
+
 @dataclass(frozen=True)
 class Word:
     process: str

@@ -19,3 +19,13 @@ def test_an_older_event_changes_nothing_and_a_newer_one_is_the_truth() -> None:
     # A market that is played sixty times as fast.
     clock.see(1_060_000, 12.0)
     assert clock.now_ms(12.0) == 1_060_000
+
+
+def test_time_in_which_nothing_could_be_seen_does_not_count() -> None:
+    clock = VenueClock()
+    clock.see(1_000_000, 10.0)
+    clock.stood_still(70.0)
+    assert clock.now_ms(70.5) == 1_000_500
+    # What was sent meanwhile is read in its order.
+    clock.see(1_003_000, 70.6)
+    assert clock.now_ms(70.6) == 1_003_000

@@ -77,8 +77,8 @@ class WebProcess:
 
     async def receive(self) -> None:
         while True:
-            message = decode_feed((await self.layer.receive(self.channel))["data"])
-            self.heard[feed_of(message)].append(message)
+            for message in decode_feed((await self.layer.receive(self.channel))["data"]):
+                self.heard[feed_of(message)].append(message)
 
     async def repeat(self) -> None:
         while True:

@@ -57,7 +57,7 @@ class Wire:
             return demand
 
     async def publish(self, feed: Feed, message: FeedMessage) -> None:
-        await self.layer.group_send(feed.group, {"type": "market", "data": encode(message)})
+        await self.layer.group_send(feed.group, {"type": "market", "data": encode([message])})
 
 
 class Reader:
