@@ -9,13 +9,11 @@ import argparse
 import json
 import math
 import random
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,19 +22,30 @@ import msgspec
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.database import database_create, private_server, version
+from benchmarks.database import private_server, version
+from benchmarks.live import (
+    Clients,
+    control,
+    exchange_started,
+    is_followed,
+    is_open,
+    order_key,
+    program,
+    resident_bytes,
+    service_started,
+    sleep_until,
+    wait_until,
+)
 from benchmarks.report import aligned, markdown, number
-from benchmarks.server import ROOT, BenchmarkFailed, environment, manage
+from benchmarks.server import BenchmarkFailed
 from benchmarks.simulator import cpu_seconds
-from tools.servers import PrivateRedis, free_port
+from tools.servers import PrivateMariaDB, PrivateRedis, free_port
 
 RATE, GOAL_MS = 50, 100.0
 RATES = (RATE, 75, 100, 150, 200, 300)
 SYMBOLS = 300
 CLIENT_PROCESSES = 2
 REST_SECONDS = 3.0  # between two rates, so that one's backlog is not the next one's
-START_SECONDS = 90
-ADMIT_ALL = {"WS_MAX_PER_CLIENT": "10000"}
 HEAD = (
     *("server", "p50 at 50/s", "p99 at 50/s", "lost at 50/s", "p99 ≤ 100 ms up to", "CPU of the process at 50/s"),
     "memory per socket",
@@ -57,6 +66,17 @@ class Options:
     sockets: int
     phases: Sequence[Phase]
     markdown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that is up: where its sockets are, and the process that serves them."""
+
+    address: str
+    process_id: int
+
+
+Serve = Callable[[int, Path], AbstractContextManager[Served]]  # given the exchange's port, and a folder for logs
 
 
 @dataclass
@@ -163,119 +183,47 @@ def frame_line(symbol: str, at_ms: int) -> str:
 # Who serves it
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A server that is up: where its sockets are, and the process that serves them."""
-
-    address: str
-    process: subprocess.Popen[str]
-
-
-def ours(database: Any, redis: Any) -> Any:
+def ours(database: PrivateMariaDB, redis: PrivateRedis) -> Serve:
     @contextmanager
-    def serve(exchange: int, folder: Path) -> Iterator[Service]:
-        port = free_port()
-        variables = environment(folder / "liqui", database.url("fanout")) | {
-            "FEED": "simulated",
-            "REDIS_URL": redis.url(),
-            "BINANCE_WS_BASE_URL": f"ws://127.0.0.1:{exchange}",
-            "BINANCE_API_BASE_URL": f"http://127.0.0.1:{exchange}",
-            **ADMIT_ALL,
-        }
-        database_create(database, "fanout_simulated")
-        manage(variables, "migrate", "--verbosity", "0")
-        manage(variables, "liquidations_table", "--create")
-        options = ["--port", str(port), "--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
-        with (
-            program(["-m", "uvicorn", "liqui.asgi:application", *options], variables, folder / "web.log") as web,
-            program(["manage.py", "collect"], variables, folder / "collector.log"),
-        ):
-            wait_until(lambda: is_open(port) and followed(exchange), folder)
-            yield Service(f"ws://127.0.0.1:{port}/api/v1/ws/liquidations", web)
+    def serve(exchange: int, folder: Path) -> Iterator[Served]:
+        with service_started(database, redis, "fanout", exchange, folder) as service:
+            yield Served(f"{service.address}/liquidations", service.web.pid)
 
     return serve
 
 
-def relay(kind: str) -> Any:
+def relay(kind: str) -> Serve:
     @contextmanager
-    def serve(exchange: int, folder: Path) -> Iterator[Service]:
+    def serve(exchange: int, folder: Path) -> Iterator[Served]:
         port = free_port()
         command = ["-m", "benchmarks.fanout_relays", kind, str(port), f"ws://127.0.0.1:{exchange}"]
         with program(command, None, folder / f"{kind}.log") as process:
-            wait_until(lambda: is_open(port) and followed(exchange), folder)
-            yield Service(f"ws://127.0.0.1:{port}/", process)
+            wait_until(lambda: is_open(port) and is_followed(exchange), folder)
+            yield Served(f"ws://127.0.0.1:{port}/", process.pid)
 
     return serve
-
-
-@contextmanager
-def program(command: Sequence[str], variables: dict[str, str] | None, log: Path) -> Iterator[subprocess.Popen[str]]:
-    with open(log, "ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, env=variables, stdout=output, stderr=output, text=True
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def wait_until(condition: Any, folder: Path) -> None:
-    """Raises `BenchmarkFailed` with the logs."""
-    deadline = time.monotonic() + START_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            logs = "\n".join(f"{log.name}:\n{log.read_text(errors='replace')[-3000:]}" for log in folder.glob("*.log"))
-            raise BenchmarkFailed(f"a server did not start:\n{logs}")
-        time.sleep(0.1)
-
-
-def is_open(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5):
-            return True
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-
-
-def followed(exchange: int) -> bool:
-    return control(exchange, "state")["streams"] > 0
-
-
-def control(exchange: int, path: str, body: bytes | None = None) -> Any:
-    with urllib.request.urlopen(f"http://127.0.0.1:{exchange}/control/{path}", body, timeout=60) as answer:
-        return json.load(answer)
 
 
 # What is measured
 
 
-def measure(name: str, options: Options, recording: Path, keys: Any, folder: Path, serve: Any) -> Measured:
+def measure(name: str, options: Options, recording: Path, keys: Any, folder: Path, serve: Serve) -> Measured:
     began = time.monotonic()
     measured = Measured(name)
     folder = folder / name.partition(",")[0]
     folder.mkdir()
-    exchange = free_port()
-    command = ["manage.py", "exchange_simulator", "--port", str(exchange), "--paused", "--replay", str(recording)]
     with ExitStack() as stack:
-        stack.enter_context(program(command, environment(folder / "exchange", ""), folder / "exchange.log"))
-        wait_until(lambda: is_open(exchange), folder)
-        service = stack.enter_context(serve(exchange, folder))
-        before = resident_bytes(service.process.pid)
+        exchange, _ = stack.enter_context(exchange_started(["--paused", "--replay", str(recording)], folder))
+        served = stack.enter_context(serve(exchange, folder))
+        before = resident_bytes(served.process_id)
+        count = options.sockets // CLIENT_PROCESSES
         clients = [
-            stack.enter_context(Clients(service.address, options.sockets // CLIENT_PROCESSES, folder / f"{number}"))
+            stack.enter_context(Clients("benchmarks.fanout_client", [served.address, str(count)], folder / f"{number}"))
             for number in range(CLIENT_PROCESSES)
         ]
-        measured.bytes_per_socket = (resident_bytes(service.process.pid) - before) / options.sockets
+        measured.bytes_per_socket = (resident_bytes(served.process_id) - before) / options.sockets
         control(exchange, "resume", b"{}")
-        play(options.phases, service.process.pid, measured)
+        play(options.phases, served.process_id, measured)
         sent = control(exchange, "sent")["orders"]
         if len(sent) != len(keys):
             raise BenchmarkFailed(f"{name}: the exchange sent {len(sent)} of {len(keys)} orders")
@@ -285,34 +233,6 @@ def measure(name: str, options: Options, recording: Path, keys: Any, folder: Pat
         evaluate(measured, sent, keys, [each.file for each in clients], options.sockets)
     print(f"{time.monotonic() - began:7.1f} s  {name}", file=sys.stderr, flush=True)
     return measured
-
-
-class Clients:
-    """A process with many sockets."""
-
-    def __init__(self, address: str, count: int, file: Path) -> None:
-        self.file = file
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.fanout_client", address, str(count), str(file)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        if self.process.stdout.readline() != "ready\n":
-            raise BenchmarkFailed(f"{address}: not all clients were let in")
-
-    def finish(self) -> int:
-        """How many sockets are still open; what they got is in the file then."""
-        return int(self.process.communicate()[0])
-
-    def __enter__(self) -> "Clients":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 def play(phases: Sequence[Phase], process_id: int, measured: Measured) -> None:
@@ -325,14 +245,6 @@ def play(phases: Sequence[Phase], process_id: int, measured: Measured) -> None:
     measured.cpu = (cpu_seconds(process_id) - cpu_s) / first.seconds
     # The last rate's backlog may take a while.
     sleep_until(began + phases[-1].start_s + phases[-1].seconds + 3 * REST_SECONDS)
-
-
-def sleep_until(moment: float) -> None:
-    time.sleep(max(moment - time.monotonic(), 0))
-
-
-def resident_bytes(process_id: int) -> int:
-    return int(machine.proc_value(Path(f"/proc/{process_id}/status"), "VmRSS").removesuffix(" kB")) * 1024
 
 
 def evaluate(measured: Measured, sent: Any, keys: Any, files: Sequence[Path], sockets: int) -> None:
@@ -350,16 +262,6 @@ def evaluate(measured: Measured, sent: Any, keys: Any, files: Sequence[Path], so
             measured.lost += max(sockets - len(came), 0) if rate == RATE else 0
             delays.setdefault(rate, []).append(came * 1000 - order["sent_ms"])
     measured.delays_ms = {rate: np.concatenate(parts) for rate, parts in delays.items()}
-
-
-def order_key(message: Any) -> tuple[str, int] | None:
-    """Symbol and trade time in our frames, and in the exchange's; None for anything else."""
-    if "o" in message:
-        return message["o"]["s"], message["o"]["T"]
-    data = message.get("data")
-    if message.get("type") == "liquidation_order" and isinstance(data, dict):
-        return data["symbol"], data["timestamp"]
-    return None
 
 
 # What is told
