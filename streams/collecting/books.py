@@ -33,7 +33,8 @@ class BookKeeper:
         self.sync = BookSync(symbol)
         self.reason = ""  # why it is not live; nothing, while it is only on its way
         self.task: asyncio.Task[None] | None = None
-        self.attempts = 0  # to rebuild it, since it was calm
+        self.rebuilds = 0  # since it was calm
+        self.attempts = 0  # at the next one, after which pauses grow: those before count, too
         self.lost_s = self.lived_s = self.heard_s = time.monotonic()
         self.silence_s = SILENCE_S
         self.is_comparing = False
@@ -44,7 +45,7 @@ class BookKeeper:
 
     def gained(self) -> None:
         """Its stream is received from now on."""
-        self.attempts = 0
+        self.rebuilds = 0
         self.heard()
         self.rebuild()
 
@@ -80,11 +81,12 @@ class BookKeeper:
     def dies(self, reason: str) -> None:
         self.reason, self.lost_s = reason, time.monotonic()
         if self.lost_s - self.lived_s > CALM_S:
-            self.attempts = 0
+            self.rebuilds = 0
         self.answer()
 
     def lives(self) -> None:
         self.tallies.books_rebuilt += 1
+        self.rebuilds += 1
         self.lived_s = time.monotonic()
         if self.attempts > 1 or self.sync.gaps:
             logger.info(
@@ -102,7 +104,8 @@ class BookKeeper:
             self.task = chore(self.rebuilding())
 
     async def rebuilding(self) -> None:
-        fault: LiquiError | None = None
+        # What was refused the last time says nothing of this time.
+        self.attempts, fault = self.rebuilds, None
         while self.sync.needs_snapshot:
             if self.attempts:
                 await asyncio.sleep(self.asker.pause_s(self.attempts, fault))

@@ -40,6 +40,7 @@ class CandleKeeper:
         self.reason = ""  # why it is not live; nothing, while it is only on its way
         self.now_ms = 0  # by the venue's clock
         self.last_closed: Candle | None = None
+        self.kline: Kline | None = None  # the newest, while trades from before it are missing
         self.soon = Soon(INTERVAL_S / asker.haste, self.publish)
         self.task: asyncio.Task[None] | None = None
         self.repair_s = 0.0  # when minutes that need it are asked for, if they still do
@@ -47,6 +48,9 @@ class CandleKeeper:
     def gained(self) -> None:
         """All trades come from now on."""
         self.is_live = True
+        if self.kline is not None:
+            self.take_kline(self.kline)
+            self.kline = None
         self.publish()
         self.answer()
 
@@ -65,9 +69,15 @@ class CandleKeeper:
         self.soon.ask()
 
     def take_kline(self, kline: Kline) -> None:
-        if kline.candle.timeframe == TIMEFRAME:
+        """What is missing of the minute before comes first: else nobody would take it any more."""
+        is_early = not kline.candle.is_closed and 0 < self.builder.current_ms < kline.candle.open_ms
+        if kline.candle.timeframe != TIMEFRAME or is_early:
+            return
+        if self.is_live:
             self.builder.take_kline(kline)
             self.soon.ask()
+        else:
+            self.kline = kline
 
     def tick(self, now_ms: int, *, is_current: bool) -> None:
         """``is_current``: no trade before ``now_ms`` is on its way, so what is over can be closed."""

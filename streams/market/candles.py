@@ -37,12 +37,13 @@ class Chart:
         self.held: dict[int, tuple[Candle, str]] | None = {}  # of each candle the newest frame, by its opening
         self.last: Candle | None = None  # of the history
 
-    def take(self, candle: Candle, frame: str) -> None:
+    def take(self, candle: Candle, frame: str, *, is_over: bool = False) -> None:
+        """``is_over``: the next one follows, and this one is not sent again."""
         if self.held is not None:
             self.held[candle.open_ms] = candle, frame
         elif self.is_known(candle):
             return
-        elif candle.is_closed:
+        elif is_over or candle.is_closed:
             self.outgoing.put_last(frame)
         else:
             self.outgoing.put_newest(frame)
@@ -71,6 +72,7 @@ class Series:
         self.running: RunningCandle | None = None
         self.minute_ms = 0  # that was taken last
         self.last: tuple[Candle, str] | None = None  # candle and frame that were sent last
+        self.before: tuple[Candle, str] | None = None  # the same of the candle before
         self.task = asyncio.create_task(self.run())
 
     def take(self, message: LiveCandles) -> None:
@@ -97,8 +99,9 @@ class Series:
         if self.running is None:
             return
         self.minute_ms = max(self.minute_ms, minute.open_ms)
-        for candle in self.running.take(minute):
-            self.send(candle, event_ms)
+        candles = self.running.take(minute)
+        for candle in candles:
+            self.send(candle, event_ms, is_over=candle is not candles[-1])
 
     async def begin(self, minute: Candle) -> None:
         """Read what of the present candle, and of those that were missed, lies before this minute."""
@@ -119,7 +122,7 @@ class Series:
         found = await read_from_venue(candle_history, self.instrument.symbol, self.timeframe, MAX_CANDLES, until_ms)
         return [candle for candle in found if last_ms <= candle.open_ms < until_ms]
 
-    def send(self, candle: Candle, event_ms: int) -> None:
+    def send(self, candle: Candle, event_ms: int, *, is_over: bool = False) -> None:
         # Charts take no candle that is older than their newest one; the table has what is said of it later.
         if self.last is not None and candle.open_ms < self.last[0].open_ms:
             return
@@ -127,10 +130,12 @@ class Series:
         if frame is None:
             logger.warning("a candle that cannot be drawn is left out", candle=repr(candle))
             return
+        if self.last is not None and candle.open_ms > self.last[0].open_ms:
+            self.before = self.last
         self.last = candle, frame
         FRAMES.labels("candles").inc()
         for chart in tuple(self.charts):
-            chart.take(candle, frame)
+            chart.take(candle, frame, is_over=is_over)
 
     def failed(self, error: Exception) -> None:
         # From here on the minutes have a hole, and the next one begins anew.
@@ -141,8 +146,10 @@ class Series:
 
     def join(self, chart: Chart) -> None:
         self.charts.add(chart)
-        if self.last is not None:
-            chart.take(*self.last)
+        # The history may be a moment old, and end with the candle before as it was then.
+        for sent in (self.before, self.last):
+            if sent is not None:
+                chart.take(*sent)
 
     def close(self) -> None:
         self.task.cancel()

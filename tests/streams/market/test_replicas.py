@@ -172,6 +172,65 @@ def test_a_slow_client_does_not_see_a_candle_change_after_it_has_closed() -> Non
     assert sent == ["1 on its way", "1 closed"]
 
 
+def series_of(replica: CandleReplica, *closes: tuple[int, int]) -> None:
+    """Has the replica take candles: number and close."""
+    for number, close in closes:
+        replica.take(LiveCandles(symbol=SYMBOL, candles=[candle(number, close)], event_ms=number * MINUTE_MS))
+
+
+async def nothing_before(function: Any, *args: Any) -> list[Candle]:
+    return []
+
+
+def test_a_slow_client_is_told_how_a_candle_has_ended_before_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candles, "read_from_venue", nothing_before)
+    sent: list[dict[str, Any]] = []
+
+    async def scenario() -> None:
+        writable = asyncio.Event()
+
+        async def send(message: dict[str, Any]) -> None:
+            await writable.wait()
+            sent.append(json.loads(message["text"]))
+
+        replica, outgoing = CandleReplica(feed(FeedKind.CANDLES), BTC), Outgoing(send, 10, lambda: None)
+        chart = Chart(outgoing)
+        chart.open(None)
+        replica.join("1m", chart)
+        series_of(replica, (1, 10), (1, 11), (1, 12), (2, 13), (2, 14))
+        await until(lambda: replica.series["1m"].waiting.empty())
+        writable.set()
+        await outgoing.settled()
+        replica.close()
+
+    asyncio.run(scenario())
+    assert [frame["close"] for frame in sent] == [10, 12, 14]
+
+
+def test_a_history_that_is_a_moment_old_is_followed_by_the_end_of_its_last_candle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(candles, "read_from_venue", nothing_before)
+
+    async def scenario() -> None:
+        replica, reader, late = CandleReplica(feed(FeedKind.CANDLES), BTC), Reader(), Reader()
+        first: Any = reader
+        chart = Chart(first)
+        chart.open(None)
+        replica.join("1m", chart)
+        series_of(replica, (1, 10), (1, 12), (2, 13))
+        while json.loads(await reader.next())["close"] != 13:
+            continue
+        second: Any = late
+        chart = Chart(second)
+        replica.join("1m", chart)
+        chart.open(candle(1, 10))
+        assert [frame["close"] for frame in all_of(late)] == [12, 13]
+        replica.close()
+
+    asyncio.run(scenario())
+
+
 def test_of_each_candle_that_changes_before_the_history_is_sent_the_newest_word_follows_it() -> None:
     reader = Reader()
     outgoing: Any = reader
