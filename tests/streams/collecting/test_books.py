@@ -96,6 +96,22 @@ def test_a_book_on_its_way_says_nothing_and_once_lost_says_why() -> None:
     asyncio.run(scenario())
 
 
+def test_what_was_refused_once_makes_the_next_rebuild_no_slower(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "PAUSES_S", (0.05, 0.1, 0.2, 60.0))
+    away = VenueUnavailable("away")
+
+    async def scenario() -> None:
+        keeper, _, _ = keeper_of(Venue(away, away, away, snapshot(10), snapshot(20)))
+        keeper.gained()
+        await until(lambda: keeper.is_live)
+        keeper.take(delta(14, 13))
+        async with asyncio.timeout(2):
+            await until(lambda: keeper.is_live)
+        keeper.close()
+
+    asyncio.run(scenario())
+
+
 def test_snapshots_are_asked_for_with_growing_pauses_and_not_before_the_venue_allows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
