@@ -24,10 +24,11 @@ class Asker:
         return await asyncio.get_running_loop().run_in_executor(self.pool, lambda: question(venue()))
 
     def pause_s(self, attempts: int, fault: LiquiError | None = None) -> float:
-        """How long to wait after so many attempts, 1 at least; no shorter than the venue says, where it says so."""
-        wait_s = PAUSES_S[min(attempts, len(PAUSES_S)) - 1] / self.haste
-        least_s = fault.retry_after_s if isinstance(fault, VenueRateLimited) else 0.0
-        return max(wait_s, least_s)
+        """How long to wait after so many attempts, 1 at least; as long as the venue says, where it says so."""
+        if isinstance(fault, VenueRateLimited):
+            # It says itself when to come again.
+            return max(PAUSES_S[0] / self.haste, fault.retry_after_s)
+        return PAUSES_S[min(attempts, len(PAUSES_S)) - 1] / self.haste
 
     def close(self) -> None:
         self.pool.shutdown(wait=False, cancel_futures=True)
