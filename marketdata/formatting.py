@@ -168,8 +168,10 @@ def unusual(value: float) -> str:
     """What is too large for a plain number, or too small. The unit goes by the value before rounding, so 999 999 is
     1000.00K.
     """
+    if value - value:
+        return ZERO
     if value >= 1e6:
-        return ZERO if value - value else f"{value / 1e6:.2f}M"
+        return f"{value / 1e6:.2f}M"
     if value >= 1e3:
         return f"{value / 1e3:.2f}K"
     return f"{value:.2e}" if value < TINY and value else ZERO

@@ -1,8 +1,6 @@
 """Fixtures: a service with a simulated exchange, shared by all tests that only look at it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,21 +11,18 @@ from tests.terminal import Market, embedded_market, server_market
 @pytest.fixture(scope="session")
 def market(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     """Embedded in the run on SQLite, over servers in the other one. Whoever breaks it starts one of their own."""
-    with market_begin(request)(tmp_path_factory.mktemp("market")) as running:
-        yield running
-
-
-@pytest.fixture
-def own_market(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Market]:
-    """One that may be broken."""
-    with market_begin(request)(tmp_path) as running:
-        yield running
-
-
-def market_begin(request: pytest.FixtureRequest) -> Callable[[Path], AbstractContextManager[Market]]:
+    home = tmp_path_factory.mktemp("market")
     if IS_SQLITE:
-        return embedded_market
-    mariadb, redis = request.getfixturevalue("session_mariadb"), request.getfixturevalue("session_redis")
-    mariadb.start()
-    redis.start()
-    return lambda home: server_market(mariadb, redis, home)
+        begun = embedded_market(home)
+    else:
+        mariadb, redis = request.getfixturevalue("session_mariadb"), request.getfixturevalue("session_redis")
+        mariadb.start()
+        redis.start()
+        begun = server_market(mariadb, redis, home, database="terminal_shared")
+    with begun as running:
+        yield running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with the shared service come last, so that it does not run, and need processors, beside all others."""
+    items.sort(key=lambda item: "market" in getattr(item, "fixturenames", ()))

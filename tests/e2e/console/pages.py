@@ -35,6 +35,7 @@ ACTING = {
     "console-cache-warm": [],
     "console-collector-ask": ["retry"],
     "console-import-upload": [],
+    "console-instruments-add": [],
     "console-instruments-switch": [],
     "console-instruments-sync": [],
     "console-job-again": [1],
