@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from streams.types import LiveOrder
 
-REMEMBERED = 10_000  # frames without a number, of which each collector sends its own copy
+REMEMBERED = 10_000  # frames that were handed on, of which a collector may send another copy without a number
+NUMBERS = ',"sequence":'  # begins the part of a frame in which copies of an order differ
 
 
 class Sequence:
@@ -18,7 +19,7 @@ class Sequence:
     def __init__(self) -> None:
         self.head: int | None = None
         self.waiting: dict[int, LiveOrder] = {}
-        self.unnumbered: OrderedDict[str, None] = OrderedDict()
+        self.handed_on: OrderedDict[str, None] = OrderedDict()
 
     @property
     def has_hole(self) -> bool:
@@ -29,7 +30,7 @@ class Sequence:
         ready: list[LiveOrder] = []
         for order in orders:
             if order.sequence is None:
-                if self.is_new(order.text):
+                if self.remember(order):
                     ready.append(order)
                 continue
             if self.head is None:
@@ -39,13 +40,17 @@ class Sequence:
                 ready += self.following()
         return ready
 
-    def is_new(self, text: str) -> bool:
-        """Whether this frame without a number has not been handed on before: two collectors see the same orders."""
-        if text in self.unnumbered:
+    def remember(self, order: LiveOrder) -> bool:
+        """Whether this order had not been handed on before, with or without a number.
+
+        Two collectors see the same orders, and one that was frozen sends what has long been read from the outbox.
+        """
+        unnumbered = order.text.rpartition(NUMBERS)[0] or order.text
+        if unnumbered in self.handed_on:
             return False
-        self.unnumbered[text] = None
-        if len(self.unnumbered) > REMEMBERED:
-            self.unnumbered.popitem(last=False)
+        self.handed_on[unnumbered] = None
+        if len(self.handed_on) > REMEMBERED:
+            self.handed_on.popitem(last=False)
         return True
 
     def fill(self, orders: Iterable[LiveOrder]) -> list[LiveOrder]:
@@ -54,6 +59,7 @@ class Sequence:
         for order in orders:
             if order.sequence is not None and order.sequence > (self.head or 0):
                 self.head = order.sequence
+                self.remember(order)
                 ready.append(order)
         self.waiting = {number: order for number, order in self.waiting.items() if number > (self.head or 0)}
         return ready + self.following()
@@ -73,5 +79,6 @@ class Sequence:
         ready: list[LiveOrder] = []
         while self.head is not None and (order := self.waiting.pop(self.head + 1, None)) is not None:
             self.head += 1
+            self.remember(order)
             ready.append(order)
         return ready

@@ -4,8 +4,10 @@ import random
 
 import msgspec
 
+from streams.outbox import live_order
 from streams.sequence import Sequence
 from streams.types import LiveOrder
+from tests.streams.collecting.orders import liquidation
 
 
 def numbered(number: int | None) -> LiveOrder:
@@ -44,3 +46,14 @@ def test_of_an_order_that_two_collectors_send_without_a_number_one_copy_is_hande
     assert sequence.accept([numbered(None), other, numbered(None)]) == [numbered(None), other]
     assert sequence.accept([numbered(None)]) == []
     assert sequence.accept([numbered(6)]) == [numbered(6)]
+
+
+def test_a_copy_without_a_number_that_comes_after_the_numbered_one_is_not_handed_on() -> None:
+    """A collector that was frozen and goes on sends what another has stored meanwhile."""
+    first, second, late = live_order(liquidation(1), 6), live_order(liquidation(2), 7), live_order(liquidation(2), None)
+    sequence = Sequence()
+    sequence.restart(5)
+    assert sequence.accept([first]) == [first]
+    assert sequence.fill([second]) == [second]
+    assert sequence.accept([late, live_order(liquidation(1), None)]) == []
+    assert sequence.accept([live_order(liquidation(3), None)]) == [live_order(liquidation(3), None)]
