@@ -19,12 +19,15 @@ from marketdata.errors import (
     VenueUnavailable,
 )
 from marketdata.types import Candle, DepthSnapshot, Instrument, Ticker, Trade
-from marketdata.venues.binance.rest import AGG_TRADES, DEPTH, EXCHANGE_INFO, KLINES, TICKERS, BinanceREST
+from marketdata.venues.binance.limits import Limits
+from marketdata.venues.binance.rest import AGG_TRADES, DEPTH, EXCHANGE_INFO, KLINES, TICKERS, WEIGHT_SHARE, BinanceREST
 
 REAL_FEEDS = ("none", "live")
 COLLECTING_FEEDS = ("live", "simulated", "replay")
 # Longer than a request may take by its own limits: whoever waits for another's request gives up on it then.
 PATIENCE_S = 60.0
+# Of a minute's request weight: clients that ask for much must leave the collector what its books need.
+CLIENTS_SHARE = 0.5
 
 REQUESTS = Counter("liqui_venue_requests", "Requests to the venue's REST API, by how they ended", ["path", "outcome"])
 SHARED = Counter("liqui_venue_shared", "Callers that shared a request of another's to the venue's REST API", ["path"])
@@ -46,8 +49,8 @@ class Venue:
     answer must not be mixed with our data, and `VenueUnavailable` while the feed collects nothing.
     """
 
-    def __init__(self, base_url: str) -> None:
-        self.rest = BinanceREST(base_url)
+    def __init__(self, base_url: str, limits: Limits, weight_share: float) -> None:
+        self.rest = BinanceREST(base_url, limits, weight_share)
         self.lock = Lock()
         self.asked: dict[Hashable, Future[Any]] = {}
 
@@ -175,18 +178,25 @@ def check_market_feed(rest: BinanceREST) -> None:
         )
 
 
-venues: dict[str, Venue] = {}
+limits: dict[str, Limits] = {}
+venues: dict[tuple[str, float], Venue] = {}
 venues_lock = Lock()
 
 
-def venue() -> Venue:
+def venue(weight_share: float = CLIENTS_SHARE) -> Venue:
     """The access to the exchange that the settings name now: `manage.py serve` names a simulator after its start."""
     base_url = settings.BINANCE_API_BASE_URL
     with venues_lock:
-        found = venues.get(base_url)
+        found = venues.get((base_url, weight_share))
         if found is None:
-            found = venues[base_url] = Venue(base_url)
+            allowed = limits.setdefault(base_url, Limits())
+            found = venues[base_url, weight_share] = Venue(base_url, allowed, weight_share)
         return found
+
+
+def collectors_venue() -> Venue:
+    """The same for the collector, whose requests keep books, trades and candles right."""
+    return venue(WEIGHT_SHARE)
 
 
 def venue_reset() -> None:
@@ -195,3 +205,4 @@ def venue_reset() -> None:
         for each in venues.values():
             each.close()
         venues.clear()
+        limits.clear()

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from marketdata.errors import LiquiError, VenueRateLimited
-from marketdata.venue import Venue, venue
+from marketdata.venue import Venue, collectors_venue
 
 AT_ONCE = 4
 PAUSES_S = (0.5, 1.0, 2.0, 5.0)  # before a further attempt, also where the last one has changed nothing
@@ -21,7 +21,7 @@ class Asker:
 
     async def ask(self, question: Callable[[Venue], T]) -> T:
         """Raises `LiquiError`. Whoever is cancelled does not wait for the answer any more."""
-        return await asyncio.get_running_loop().run_in_executor(self.pool, lambda: question(venue()))
+        return await asyncio.get_running_loop().run_in_executor(self.pool, lambda: question(collectors_venue()))
 
     def pause_s(self, attempts: int, fault: LiquiError | None = None) -> float:
         """How long to wait after so many attempts, 1 at least; as long as the venue says, where it says so."""

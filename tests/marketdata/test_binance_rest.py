@@ -27,6 +27,7 @@ from marketdata.errors import (
 )
 from marketdata.types import Candle, Side, Ticker, Trade
 from marketdata.venues.binance import rest as rest_module
+from marketdata.venues.binance.limits import Limits
 from marketdata.venues.binance.refusals import reason
 from marketdata.venues.binance.rest import BinanceREST
 from tests.marketdata.conftest import Exchange, listed
@@ -48,7 +49,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def rest(exchange: Exchange, clock: Clock) -> Iterator[BinanceREST]:
-    with BinanceREST(exchange.url, clock) as client:
+    with BinanceREST(exchange.url, Limits(clock)) as client:
         yield client
 
 
@@ -236,7 +237,7 @@ def test_threads_share_a_client_and_its_limits(exchange: Exchange, rest: Binance
 def test_a_late_answer_does_not_shorten_a_ban(exchange: Exchange, rest: BinanceREST, clock: Clock) -> None:
     exchange.status, exchange.headers = 418, {"Retry-After": "300"}
     fault_in(rest)
-    rest.note_limits(httpx.Headers({"X-MBX-USED-WEIGHT-1M": "2399"}))
+    rest.limits.note(httpx.Headers({"X-MBX-USED-WEIGHT-1M": "2399"}))
     clock.now += 299
     assert isinstance(fault_in(rest), VenueRateLimited)
     assert len(exchange.asked) == 1
@@ -314,12 +315,12 @@ def test_the_client_pauses_before_the_weight_of_a_minute_is_used_up(
     rest.instruments()
     exchange.headers = {"X-MBX-USED-WEIGHT-1M": "4799"}
     rest.instruments()
-    exchange.headers = {"X-MBX-USED-WEIGHT-1M": "4800"}
+    exchange.headers, exchange.date = {"X-MBX-USED-WEIGHT-1M": "4800"}, "Sat, 28 Nov 2026 12:30:15 GMT"
     rest.instruments()
-    with pytest.raises(VenueRateLimited, match="allows no requests now, wait 60 s"):
+    with pytest.raises(VenueRateLimited, match="allows no requests now, wait 45 s"):
         rest.instruments()
     assert len(exchange.asked) == 3
-    clock.now += 60
+    clock.now += 45
     rest.instruments()
 
 

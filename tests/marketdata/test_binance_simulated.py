@@ -49,7 +49,7 @@ def look(base_url: str) -> None:
         assert abs(tickers[symbol].last_price / trades[-1].price - 1) < 0.1
         assert decimal_places(tickers[symbol].last_price) <= decimal_places(tick_size)
         assert rest.is_simulated
-        assert rest.used_weight > 0
+        assert rest.limits.used_weight > 0
         with pytest.raises(UnknownSymbol, match="does not know the symbol NOPEUSDT"):
             rest.depth("NOPEUSDT")
         with pytest.raises(VenuePayloadError):

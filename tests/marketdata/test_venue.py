@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from marketdata import venue as venue_module
 from marketdata.errors import FeedMismatch, LiquiError, UnknownSymbol, VenueRateLimited, VenueUnavailable
-from marketdata.venue import venue, venue_reset
+from marketdata.venue import collectors_venue, venue, venue_reset
 from tests.marketdata.conftest import Exchange, listed
 from tests.marketdata.test_binance_rest import DEPTH
 
@@ -123,6 +123,21 @@ def test_the_limits_that_the_venue_named_hold_for_all_callers(exchange: Exchange
     venue_reset()
     exchange.status = 200
     assert venue().depth("A").symbol == "A"
+
+
+def test_clients_leave_the_collector_a_part_of_the_weight_and_a_refusal_holds_for_both(exchange: Exchange) -> None:
+    exchange.headers, exchange.date = {"X-MBX-USED-WEIGHT-1M": "1200"}, "Sat, 28 Nov 2026 12:30:15 GMT"
+    venue().depth("BTCUSDT")
+    with pytest.raises(VenueRateLimited, match="allows no requests now"):
+        venue().depth("BTCUSDT")
+    exchange.headers = {"X-MBX-USED-WEIGHT-1M": "1900"}
+    collectors_venue().depth("BTCUSDT")
+    exchange.headers = {"X-MBX-USED-WEIGHT-1M": "1", "Retry-After": "7"}
+    exchange.status = 429
+    for ask in (collectors_venue, collectors_venue, venue):
+        with pytest.raises(VenueRateLimited):
+            ask().depth("BTCUSDT")
+    assert len(exchange.asked) == 3
 
 
 def test_the_exchange_is_the_one_that_the_settings_name_at_the_time(exchange: Exchange, settings: Any) -> None:

@@ -1,9 +1,6 @@
 """Binance's REST API as far as liqui asks it; public, without a key."""
 
-import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
-from threading import Lock
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,6 +12,7 @@ from marketdata.errors import LiquiError, UnknownSymbol, VenuePayloadError, Venu
 from marketdata.types import Candle, DepthSnapshot, Instrument, Ticker, Trade
 from marketdata.venues.binance import SIMULATED_HEADER, VENUE
 from marketdata.venues.binance.listing import ExchangeInfo, instrument, weight_limit
+from marketdata.venues.binance.limits import Limits, answered_ms
 from marketdata.venues.binance.payloads import (
     AggregateTrade,
     DayTicker,
@@ -28,10 +26,7 @@ from marketdata.venues.binance.payloads import (
 from marketdata.venues.binance.refusals import connection_fault, refusal
 
 TIMEOUTS = httpx.Timeout(20, connect=5)
-WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
-WEIGHT_LIMIT = 2400  # a minute and address, for everybody who shares it; exchangeInfo says the venue's present one
 WEIGHT_SHARE = 0.8  # we stop there: others may use the address too, and a ban costs everybody minutes
-MINUTE_S = 60.0
 
 EXCHANGE_INFO, DEPTH, KLINES = "/fapi/v1/exchangeInfo", "/fapi/v1/depth", "/fapi/v1/klines"
 AGG_TRADES, TICKERS = "/fapi/v1/aggTrades", "/fapi/v1/ticker/24hr"
@@ -53,18 +48,15 @@ class Trouble(msgspec.Struct):
 class BinanceREST:
     """Asks one host; to be closed. Threads may share it. Every method raises a `LiquiError` that says host and reason.
 
-    Limits are the venue's own: after a 429 or 418 nothing is sent until its time is over, nor for a minute after its
-    weight is nearly used up; `VenueRateLimited` is raised instead.
+    Limits are the venue's own: after a 429 or 418 nothing is sent until its time is over, nor in a minute of which
+    ``weight_share`` of the weight is used up; `VenueRateLimited` is raised instead.
     """
 
-    def __init__(self, base_url: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, base_url: str, limits: Limits | None = None, weight_share: float = WEIGHT_SHARE) -> None:
         self.http = httpx.Client(base_url=base_url, timeout=TIMEOUTS, headers={"User-Agent": "liqui"})
         self.host = urlsplit(base_url).netloc
-        self.clock = clock
-        self.lock = Lock()  # for the four below
-        self.used_weight = 0
-        self.weight_limit = WEIGHT_LIMIT
-        self.resume_at = 0.0  # by the clock
+        self.limits = limits or Limits()
+        self.weight_share = weight_share
         self.is_simulated = False  # whether the last answer came from our exchange simulator
 
     def __enter__(self) -> Self:
@@ -79,8 +71,7 @@ class BinanceREST:
     def instruments(self) -> list[Instrument]:
         """Every contract that the venue lists, in its order; weight 1."""
         info = self.get(EXCHANGE_INFO, ExchangeInfo)
-        with self.lock:
-            self.weight_limit = weight_limit(info.rate_limits) or self.weight_limit
+        self.limits.weight_limit = weight_limit(info.rate_limits) or self.limits.weight_limit
         if not info.symbols:
             raise VenuePayloadError(f"{VENUE}: {self.host}{EXCHANGE_INFO} lists no symbols")
         return [instrument(listing) for listing in info.symbols]
@@ -104,7 +95,7 @@ class BinanceREST:
         limit = min(limit, MAX_KLINES)
         window = given(startTime=start_ms, endTime=end_ms)
         answer = self.ask(KLINES, symbol=symbol, interval=timeframe, limit=limit, **window)
-        now_ms = answered_ms(answer)
+        now_ms = answered_ms(answer.headers)
         return [
             candle(row, symbol, timeframe, is_closed=row.last_ms < now_ms)
             for row in self.understood(answer, KLINES, decode_klines)
@@ -142,7 +133,8 @@ class BinanceREST:
             answer = self.http.get(path, params=parameters)
         except httpx.HTTPError as error:
             raise connection_fault(error, self.host) from error
-        self.note_limits(answer.headers)
+        self.is_simulated = SIMULATED_HEADER in answer.headers
+        self.limits.note(answer.headers)
         if fault := refusal(answer.status_code, answer.headers, self.host):
             raise self.explained(fault, answer, parameters)
         return answer
@@ -157,30 +149,15 @@ class BinanceREST:
     def explained(self, fault: LiquiError, answer: httpx.Response, asked: dict[str, str | int]) -> LiquiError:
         """The fault, noted where it is one of limits; put better where the answer's body says more."""
         if isinstance(fault, VenueRateLimited):
-            self.pause(fault.retry_after_s)
+            self.limits.pause(fault.retry_after_s)
         elif isinstance(fault, VenuePayloadError) and trouble_of(answer).code == INVALID_SYMBOL:
             return UnknownSymbol(f"{VENUE}: {self.host} does not know the symbol {asked.get('symbol')}")
         return fault
 
     def check_limits(self) -> None:
-        with self.lock:
-            wait_s = self.resume_at - self.clock()
+        wait_s = self.limits.wait_s(self.weight_share)
         if wait_s > 0:
             raise VenueRateLimited(f"{VENUE}: {self.host} allows no requests now, wait {wait_s:.0f} s", wait_s)
-
-    def note_limits(self, headers: httpx.Headers) -> None:
-        weight = headers.get(WEIGHT_HEADER, "")
-        with self.lock:
-            self.is_simulated = SIMULATED_HEADER in headers
-            self.used_weight = int(weight) if weight.isdecimal() else self.used_weight
-            is_nearly_used_up = self.used_weight >= WEIGHT_SHARE * self.weight_limit
-        if is_nearly_used_up:
-            self.pause(MINUTE_S)
-
-    def pause(self, seconds: float) -> None:
-        """Send nothing for so long; answers that arrive late make it no shorter."""
-        with self.lock:
-            self.resume_at = max(self.resume_at, self.clock() + seconds)
 
 
 decode_depth = msgspec.json.Decoder(Depth).decode
@@ -190,14 +167,6 @@ decode_agg_trades = msgspec.json.Decoder(list[AggregateTrade]).decode
 
 def given(**parameters: int | None) -> dict[str, int]:
     return {name: value for name, value in parameters.items() if value is not None}
-
-
-def answered_ms(answer: httpx.Response) -> int:
-    """When the venue answered, by its own clock, which tells seconds; by ours where it does not say."""
-    try:
-        return int(parsedate_to_datetime(answer.headers["Date"]).timestamp()) * 1000
-    except (KeyError, ValueError):
-        return clock_ms()
 
 
 def trouble_of(answer: httpx.Response) -> Trouble:
