@@ -1,15 +1,13 @@
 """Celery tasks: thin, safe to run twice, and asked for by name from a second shell (`celery -A liqui call …`)."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import structlog
 from celery import shared_task
 from django.conf import settings
-from django.db import Error
 
-from database.errors import classify
+from database.tasks import left_for_later
 from liquidations.bars import (
     DAYS_AT_ONCE,
     bars_advance,
@@ -29,19 +27,8 @@ logger = structlog.get_logger(__name__)
 WORKERS_AT_MOST = 32  # that a rebuild is split over
 
 
-@contextmanager
-def database_away_in_one_line() -> Iterator[None]:
-    """A database or table that cannot be used now ends the task with a line instead of a traceback; beat asks again."""
-    try:
-        yield
-    except Error as error:
-        if not isinstance(error, TableUnusable) and classify(error) not in ("gone", "busy", "schema"):
-            raise
-        logger.error("task left for later: the database cannot be used", error=str(error))
-
-
 @shared_task(name="liquidations.build_bars")
-@database_away_in_one_line()
+@left_for_later(TableUnusable)
 def build_bars() -> None:
     """Bring the bars up to date; beat asks for it every minute."""
     started = time.monotonic()
@@ -51,7 +38,7 @@ def build_bars() -> None:
 
 
 @shared_task(name="liquidations.rebuild_bars")
-@database_away_in_one_line()
+@left_for_later(TableUnusable)
 def rebuild_bars(symbol: str | None = None, start_ms: int = 0, end_ms: int = MAX_TIMESTAMP_MS) -> None:
     """Build bars again from the table, of one symbol or all, in [start_ms, end_ms), by all the workers there are."""
     bars_advance(clock_ms())
@@ -70,7 +57,7 @@ def shares(days: Mapping[str, int], parts: int) -> list[list[str]]:
 
 
 @shared_task(name="liquidations.build_stale_days")
-@database_away_in_one_line()
+@left_for_later(TableUnusable)
 def build_stale_days(symbols: Sequence[str]) -> None:
     """Build those stale days of the symbols that no other worker is at."""
     days = sum(stale_days_build(symbol) for symbol in dict.fromkeys(symbols))
@@ -79,7 +66,7 @@ def build_stale_days(symbols: Sequence[str]) -> None:
 
 
 @shared_task(name="liquidations.sample_fill")
-@database_away_in_one_line()
+@left_for_later(TableUnusable)
 def fill_sample() -> None:
     """Add to the sample database what was "traded" since; does nothing with any other feed."""
     if settings.LIQUI_FEED == "sample":

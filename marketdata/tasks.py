@@ -4,6 +4,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
+from database.tasks import left_for_later
 from marketdata.candles import tasks as candle_tasks  # noqa: F401  # Celery looks for tasks here alone
 from marketdata.errors import LiquiError
 from marketdata.services import instruments_sync, tickers_sync
@@ -13,6 +14,7 @@ logger = structlog.get_logger(__name__)
 
 
 @shared_task(name="marketdata.sync_instruments")
+@left_for_later()
 def sync_instruments() -> None:
     """Bring the table of instruments to what the venue lists; asked for again, it catches up."""
     try:
@@ -24,6 +26,7 @@ def sync_instruments() -> None:
 
 
 @shared_task(name="marketdata.sync_tickers")
+@left_for_later()
 def sync_tickers() -> None:
     """Bring last prices and 24h volumes up to date, where the feed collects; asked for again, it catches up."""
     if settings.LIQUI_FEED not in COLLECTING_FEEDS:

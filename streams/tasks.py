@@ -2,9 +2,8 @@
 
 import structlog
 from celery import shared_task
-from django.db import Error
 
-from database.errors import classify
+from database.tasks import left_for_later
 from marketdata.clock import clock_ms
 from streams.commands import commands_prune
 from streams.gaps import coverage_prune
@@ -14,15 +13,10 @@ logger = structlog.get_logger(__name__)
 
 
 @shared_task(name="streams.prune_outbox")
+@left_for_later()
 def prune_outbox() -> None:
     """Forget live orders that are too old to resume from, and the oldest of the gap ledger; beat asks for it hourly."""
-    try:
-        pruned, connections = outbox_prune(clock_ms()), coverage_prune(clock_ms())
-        commands_prune(clock_ms())
-    except Error as error:
-        if classify(error) not in ("gone", "busy", "schema"):
-            raise
-        logger.error("task left for later: the database cannot be used", error=str(error))
-        return
+    pruned, connections = outbox_prune(clock_ms()), coverage_prune(clock_ms())
+    commands_prune(clock_ms())
     if pruned or connections:
         logger.info("old live orders forgotten", orders=pruned, connections=connections)

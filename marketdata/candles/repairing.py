@@ -10,7 +10,7 @@ from marketdata.candles.gaps import gaps_joined
 from marketdata.candles.models import CandleToRepair
 from marketdata.candles.queries import candle_gaps, symbols_followed
 from marketdata.candles.services import candle_upsert, candles_unmark
-from marketdata.errors import UnknownSymbol
+from marketdata.errors import UnknownSymbol, VenuePayloadError
 from marketdata.timeframes import DAY_MS, MINUTE_MS
 from marketdata.venue import venue
 from marketdata.venues.binance import VENUE
@@ -65,6 +65,10 @@ def symbol_repair(symbol: str, window: range) -> Repair:
         logger.warning(f"candles cannot be repaired: {error}", symbol=symbol, minutes=len(minutes))
         candles_unmark(VENUE, symbol, minutes[0], minutes[-1] + MINUTE_MS)
         stored = 0
+    except VenuePayloadError as error:
+        # An answer that says something about this symbol alone; other symbols need not wait for it.
+        logger.error(f"candles cannot be repaired now: {error}", symbol=symbol, minutes=len(minutes))
+        return Repair(len(minutes), 0)
     for gap in holes_of(symbol, window) if holes else ():
         known.lacks(key, gap, may_be_beginning=False)
     return Repair(len(minutes), stored)

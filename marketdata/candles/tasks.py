@@ -1,14 +1,11 @@
 """Celery tasks of candles: thin, safe to run twice and at once."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import structlog
 from celery import shared_task
-from django.db import Error
 
-from database.errors import classify
+from database.tasks import left_for_later
 from marketdata.candles.backfilling import candles_backfill
 from marketdata.candles.keeping import candles_build
 from marketdata.candles.repairing import candles_repair
@@ -20,19 +17,8 @@ RETRIES = 20
 RETRY_S = 30.0
 
 
-@contextmanager
-def database_away_in_one_line() -> Iterator[None]:
-    """A database that cannot be used now ends the task with a line instead of a traceback; beat asks again."""
-    try:
-        yield
-    except Error as error:
-        if classify(error) not in ("gone", "busy", "schema"):
-            raise
-        logger.error("task left for later: the database cannot be used", error=str(error))
-
-
 @shared_task(name="marketdata.build_candles")
-@database_away_in_one_line()
+@left_for_later()
 def build_candles() -> None:
     """Bring the longer candles up to date; beat asks for it every minute."""
     if stretches := candles_build():
@@ -40,7 +26,7 @@ def build_candles() -> None:
 
 
 @shared_task(name="marketdata.repair_candles")
-@database_away_in_one_line()
+@left_for_later()
 def repair_candles(symbol: str | None = None, start_ms: int | None = None, end_ms: int | None = None) -> None:
     """Fill holes and replace marked minutes of symbols that are followed, or of one in [start_ms, end_ms)."""
     try:

@@ -11,8 +11,8 @@ from marketdata.clock import clock_ms
 from marketdata.errors import LiquiError, UnknownSymbol, VenuePayloadError, VenueRateLimited
 from marketdata.types import Candle, DepthSnapshot, Instrument, Ticker, Trade
 from marketdata.venues.binance import SIMULATED_HEADER, VENUE
-from marketdata.venues.binance.listing import ExchangeInfo, instrument, weight_limit
 from marketdata.venues.binance.limits import Limits, answered_ms
+from marketdata.venues.binance.listing import ExchangeInfo, instrument, weight_limit
 from marketdata.venues.binance.payloads import (
     AggregateTrade,
     DayTicker,

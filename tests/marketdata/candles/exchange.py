@@ -28,6 +28,7 @@ class KlineExchange:
     begins_ms: int = T0 - 400 * DAY_MS
     lacks: set[int] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)  # symbols
+    garbled: set[str] = field(default_factory=set)  # symbols that are answered with nonsense
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     refusals: int | None = None  # after which it is well again
@@ -116,6 +117,8 @@ def kline_exchange() -> Iterator[KlineExchange]:
             if query["symbol"] in state.unknown:
                 status, code = 400, -1121
             body = json.dumps(state.answer(query) if status == 200 else {"code": code, "msg": "no"}).encode()
+            if query["symbol"] in state.garbled:
+                body = b"<html>"
             self.send_response_only(status)
             headers = {SIMULATED_HEADER: "1", "Date": formatdate(state.now_ms // 1000, usegmt=True)}
             for name, value in ({"Content-Length": str(len(body))} | headers | state.headers).items():

@@ -130,3 +130,14 @@ def test_a_symbol_that_the_venue_does_not_know_keeps_nobody_busy(klines: KlineEx
     klines.unknown = {"GONEUSDT"}
     assert candles_repair() == Repair(2, 1)
     assert marked() == []
+
+
+def test_an_answer_that_is_not_understood_keeps_other_symbols_from_nothing(klines: KlineExchange) -> None:
+    candles_mark(VENUE, "AUSDT", [LAST])
+    followed(klines, 10, 4)
+    klines.garbled = {"AUSDT"}
+    assert candles_repair() == Repair(2, 1)
+    assert marked() == [LAST]
+    klines.garbled = set()
+    assert candles_repair() == Repair(1, 1)
+    assert marked() == []
