@@ -10,7 +10,7 @@ from django.test import Client
 
 from accounts.models import AuditEntry
 from marketdata.clock import clock_ms
-from streams.collecting.status import State, status_write
+from streams.collecting.status import MarketState, State, status_write
 from streams.commands import FRESH_MS, KEPT_MS, command_ask, commands_last, commands_prune, commands_take
 from streams.gaps import gaps
 from streams.models import CollectorCommand
@@ -53,6 +53,21 @@ def test_each_collector_is_shown_with_its_state(operator: Client) -> None:
         "It has said nothing for 1 min",
     ):
         assert said in text
+
+
+def test_what_a_collector_does_on_demand_is_shown(operator: Client) -> None:
+    market = MarketState(feeds=3, streams_wanted=4, streams_received=4, books=2, books_live=1, book_gaps=1, trades=77)
+    status_write("one", State(connected=True, market=market), clock_ms())
+    for said in (
+        "3 feeds in demand, 4 of 4 streams received",
+        "1 of 2 live",
+        "being built",
+        "1 gap, 0 times built",
+        "77",
+    ):
+        assert said in part(operator)
+    status_write("one", State(connected=True), clock_ms())
+    assert "nobody asks for any now" in part(operator)
 
 
 def test_who_only_looks_finds_no_buttons_and_cannot_ask(db: None) -> None:
