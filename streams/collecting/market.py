@@ -101,6 +101,8 @@ class Market:
 
     def take_listing(self, listing: Listing) -> None:
         """Operators, or SQL, may have changed what may be collected."""
+        if changes := listing.changes_since(self.listing):
+            logger.info("the table of instruments says anew what may be collected", **changes)
         self.listing = listing
         self.reconcile()
 
