@@ -30,6 +30,11 @@ hypothesis.settings.register_profile("soak", deadline=None, max_examples=1000, p
 hypothesis.settings.load_profile("soak" if os.environ.get("LIQUI_SOAK") else "test")
 
 
+def pytest_configure() -> None:
+    """Static files are looked up when asked for: a test client would look at all of them first, a thousand times."""
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """Django's test runner does not make unmanaged tables."""

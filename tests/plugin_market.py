@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.backend import IS_SQLITE
-from tests.terminal import Market, embedded_market, server_market
+from tests.terminal import SHARED_DATABASE, Market, embedded_market, server_market
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def market(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         mariadb, redis = request.getfixturevalue("session_mariadb"), request.getfixturevalue("session_redis")
         mariadb.start()
         redis.start()
-        begun = server_market(mariadb, redis, home, database="terminal_shared")
+        begun = server_market(mariadb, redis, home, database=SHARED_DATABASE)
     with begun as running:
         yield running
 

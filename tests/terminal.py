@@ -16,7 +16,7 @@ from tests.live import server_environment
 from tests.streams.sockets import Client, client
 from tools.servers import PrivateMariaDB, PrivateRedis, free_port
 
-DATABASE = "terminal"
+DATABASE, SHARED_DATABASE = "terminal", "terminal_shared"
 OPTIONS = ("--seed", "7", "--symbols", "40", "--trades", "100", "--orders", "5")
 
 

@@ -63,8 +63,9 @@ def symbol_find(symbol: str) -> Instrument:
 def symbol_known(symbol: str) -> Instrument | None:
     """As `symbol_find`, where a symbol that is not listed is no error."""
     found = instrument_find(symbol)
-    if found is not None or instruments_exist():
+    if found is not None:
         return found
+    # Looked up again: the table may have been filled after the first look, by us or by a collector.
     return BUILTIN.get(symbol) if symbols_origin() is Origin.BUILTIN else instrument_find(symbol)
 
 

@@ -73,6 +73,23 @@ def test_an_empty_table_is_filled_before_anything_is_said_of_a_symbol(live: Exch
     assert live.asked == ["/fapi/v1/exchangeInfo"]
 
 
+def test_a_table_that_another_fills_between_two_looks_hides_nothing(
+    live: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, missed = service.instrument_find, []
+
+    def filled_after_the_first_look(symbol: str) -> Any:
+        found = look(symbol)
+        if not missed:
+            missed.append(found)
+            InstrumentRow.objects.create(symbol="BTCUSDT", exchange="binance")
+        return found
+
+    monkeypatch.setattr(service, "instrument_find", filled_after_the_first_look)
+    assert symbol_find("BTCUSDT").symbol == "BTCUSDT"
+    assert missed == [None]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_callers_that_meet_an_empty_table_share_one_request(live: Exchange) -> None:
     live.lists(listed("BTCUSDT"))

@@ -35,12 +35,13 @@ class Program:
         assert self.process is not None
         return self.process.pid
 
-    def run(self) -> None:
-        """To its end, which must be a good one."""
+    def run(self) -> str:
+        """To its end, which must be a good one; what it has printed."""
         done = subprocess.run(
             [sys.executable, *self.arguments], cwd=ROOT, env=self.variables, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def __enter__(self) -> Self:
         self.start()
