@@ -211,7 +211,10 @@ class CandleBuilder:
         return [candle for open_ms in opens if (candle := self.open_candle(open_ms))]
 
     def changed(self) -> list[Candle]:
-        """The candles that have changed since this was last asked, the earliest first."""
+        """The candles that have changed since this was last asked, the earliest first.
+
+        A minute comes for the first time together with the one before it, so who has missed the end of that knows.
+        """
         touched = ((open_ms, self.open_candle(open_ms)) for open_ms in self.touched)
         found = {open_ms: candle for open_ms, candle in touched if candle} | self.closed
         self.touched, self.closed = set(), {}
@@ -235,8 +238,10 @@ class CandleBuilder:
 
     def advance(self, open_ms: int) -> None:
         if open_ms > self.current_ms:
+            # Whoever hears of a minute for the first time hears again how those before it stand.
+            first_ms = max(self.current_ms or open_ms, self.closed_until_ms, open_ms - MOST_EMPTY * MINUTE_MS)
+            self.touched.update(range(first_ms, open_ms + MINUTE_MS, MINUTE_MS))
             self.current_ms = open_ms
-            self.touched.add(open_ms)
 
     def correct(self, candle: Candle) -> None:
         """A minute that we have closed already: only the venue's last word on it counts."""

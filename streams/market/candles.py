@@ -7,7 +7,7 @@ import structlog
 from django.db import Error as DatabaseError
 
 from database.errors import QueryTimeout
-from marketdata.candles.history import candle_history, running_parts
+from marketdata.candles.history import candles_between, running_parts
 from marketdata.candles.rolling import RunningCandle
 from marketdata.errors import LiquiError
 from marketdata.timeframes import MINUTE_MS, candle_close_ms, candle_open_ms
@@ -84,18 +84,27 @@ class Series:
         while True:
             message = await self.waiting.get()
             try:
-                for candle in message.candles:
-                    await self.advance(candle, message.event_ms)
+                await self.take_minutes(message)
             except Exception as error:
                 if not isinstance(error, UNREADABLE):
                     logger.exception("a candle could not be taken")
                 self.failed(error)
                 await asyncio.sleep(RETRY_S)
 
-    async def advance(self, minute: Candle, event_ms: int) -> None:
+    async def take_minutes(self, message: LiveCandles) -> None:
+        opens = {minute.open_ms for minute in message.candles}
+        for minute in message.candles:
+            # With the first word on a minute comes the last one on the minute before: where it does not, messages are
+            # missing, and how that minute has ended is not known here.
+            is_next = minute.open_ms <= self.minute_ms or minute.open_ms - MINUTE_MS in opens
+            await self.advance(minute, message.event_ms, is_next=is_next)
+
+    async def advance(self, minute: Candle, event_ms: int, *, is_next: bool) -> None:
         """Raises what reading the past raises; then nothing of the minute was taken."""
         if self.running is None or minute.open_ms > self.minute_ms + MINUTE_MS:
             await self.begin(minute)
+        elif not is_next:
+            await self.begin_if_possible(minute)
         if self.running is None:
             return
         self.minute_ms = max(self.minute_ms, minute.open_ms)
@@ -114,13 +123,19 @@ class Series:
         for candle in missed:
             self.send(candle, candle_close_ms(self.timeframe, candle.open_ms))
 
+    async def begin_if_possible(self, minute: Candle) -> None:
+        """Of the minute before only the last words were missed: charts go on, whatever can be read."""
+        try:
+            await self.begin(minute)
+        except UNREADABLE as error:
+            logger.warning(f"{minute.symbol} {self.timeframe}: a minute may have ended otherwise than shown: {error}")
+
     async def missed(self, until_ms: int) -> Sequence[Candle]:
         """Candles since the one that was sent last, itself included, that open before ``until_ms``."""
         if self.last is None or self.last[0].open_ms >= until_ms:
             return []
-        last_ms = self.last[0].open_ms
-        found = await read_from_venue(candle_history, self.instrument.symbol, self.timeframe, MAX_CANDLES, until_ms)
-        return [candle for candle in found if last_ms <= candle.open_ms < until_ms]
+        window = self.last[0].open_ms, until_ms, MAX_CANDLES
+        return await read_from_venue(candles_between, self.instrument.symbol, self.timeframe, *window)
 
     def send(self, candle: Candle, event_ms: int, *, is_over: bool = False) -> None:
         # Charts take no candle that is older than their newest one; the table has what is said of it later.

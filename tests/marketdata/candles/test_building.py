@@ -248,6 +248,31 @@ def test_changed_tells_each_change_once_the_earliest_first() -> None:
     assert told[-1] == building.running
 
 
+def test_the_first_word_on_a_minute_comes_with_the_last_on_those_before() -> None:
+    building = builder()
+    building.take_trade(trade(1, M1, 4))
+    building.changed()
+    building.take_trade(trade(2, M2, 6))
+    assert [(each.open_ms, each.close, each.is_closed) for each in building.changed()] == [
+        (M1, 4, False),
+        (M2, 6, False),
+    ]
+    # Nothing is traded for more than a minute, and nobody has looked at the clock.
+    building.take_trade(trade(3, M2 + 2 * MINUTE_MS + 1, 7))
+    assert opens(building.changed()) == [M2, M2 + MINUTE_MS, M2 + 2 * MINUTE_MS]
+    building.take_trade(trade(4, M2 + 2 * MINUTE_MS + 2, 8))
+    assert opens(building.changed()) == [M2 + 2 * MINUTE_MS]
+    # Closed ones are told once.
+    building.close_until(M2 + 2 * MINUTE_MS + GRACE_MS)
+    assert [(each.open_ms, each.is_closed) for each in building.changed()] == [
+        (M1, True),
+        (M2, True),
+        (M2 + MINUTE_MS, True),
+    ]
+    building.close_until(M2 + 3 * MINUTE_MS)
+    assert opens(building.changed()) == [M2 + 2 * MINUTE_MS, M2 + 3 * MINUTE_MS]
+
+
 def test_what_was_traded_before_anything_came_is_neither_late_nor_to_be_repaired() -> None:
     """The history of a tape reaches further back than we do."""
     building = builder(M1)

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from marketdata.books.parameters import BookParameters
+from marketdata.candles.history import candles_between
+from marketdata.errors import VenueUnavailable
 from marketdata.types import Candle
 from streams.market import candles
 from streams.market.books import HEAVY_LIMIT, BookReplica
 from streams.market.candles import CandleReplica, Chart
 from streams.market.hub import MarketHub
+from streams.market.ranges import MAX_CANDLES
 from streams.market.replica import OTHERS_S, QUIET_S
 from streams.market.trades import TradesReplica
 from streams.market_messages import FeedKind, FeedState, LiveCandles, NewTrades, Tape
@@ -173,9 +176,12 @@ def test_a_slow_client_does_not_see_a_candle_change_after_it_has_closed() -> Non
 
 
 def series_of(replica: CandleReplica, *closes: tuple[int, int]) -> None:
-    """Has the replica take candles: number and close."""
+    """Has the replica take candles: number and close; the first word on one comes with the last on the one before."""
+    before: list[Candle] = []
     for number, close in closes:
-        replica.take(LiveCandles(symbol=SYMBOL, candles=[candle(number, close)], event_ms=number * MINUTE_MS))
+        present = [each for each in before if each.open_ms < number * MINUTE_MS] + [candle(number, close)]
+        replica.take(LiveCandles(symbol=SYMBOL, candles=present, event_ms=number * MINUTE_MS))
+        before = present[-1:]
 
 
 async def nothing_before(function: Any, *args: Any) -> list[Candle]:
@@ -253,6 +259,38 @@ def test_a_chart_does_not_go_back_behind_its_history() -> None:
     # The last word counts, whatever it is.
     chart.take(candle(5, 1, is_closed=True, volume=2), '"5 closed"')
     assert all_of(reader) == ["5 as much", "5 more", "6", "5 closed"]
+
+
+@pytest.mark.parametrize(("venue_close", "shown"), [(12, [10, 12, 13]), (None, [10, 10, 13])])
+def test_how_a_minute_has_ended_is_read_where_the_last_words_on_it_were_missed(
+    monkeypatch: pytest.MonkeyPatch, venue_close: int | None, shown: list[int]
+) -> None:
+    """And the chart goes on where that cannot be read."""
+    asked: list[Any] = []
+
+    async def past(function: Any, *args: Any) -> list[Candle]:
+        if function is not candles_between:
+            return []
+        asked.append(args)
+        if venue_close is None:
+            raise VenueUnavailable("away")
+        return [candle(1, venue_close, is_closed=True)]
+
+    monkeypatch.setattr(candles, "read_from_venue", past)
+
+    async def scenario() -> None:
+        replica, reader = CandleReplica(feed(FeedKind.CANDLES), BTC), Reader()
+        outgoing: Any = reader
+        chart = Chart(outgoing)
+        chart.open(None)
+        replica.join("1m", chart)
+        for number, close in ((1, 10), (2, 13)):
+            replica.take(LiveCandles(symbol=SYMBOL, candles=[candle(number, close)], event_ms=number * MINUTE_MS))
+        assert [json.loads(await reader.next())["close"] for _ in shown] == shown
+        assert asked == [(SYMBOL, "1m", MINUTE_MS, 2 * MINUTE_MS, MAX_CANDLES)]
+        replica.close()
+
+    asyncio.run(scenario())
 
 
 def test_candles_go_on_after_a_fault_of_our_own_and_whoever_looks_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
