@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.backend import server_only
-from tests.e2e.live.programs import Program
+from tests.e2e.live.programs import START_SECONDS, Program
 from tests.e2e.test_outages import connect
+from tests.live import wait_until
 from tests.terminal import SHARED_DATABASE, Market
 from tools.servers import PrivateMariaDB, PrivateRedis
 
@@ -27,7 +28,8 @@ def worked(market: Market, session_redis: PrivateRedis, tmp_path: Path) -> Itera
     """The variables of programs whose tasks a worker does."""
     variables = {**market.collector.variables, "CELERY_BROKER_URL": session_redis.url(1)}
     arguments = ("-m", "celery", "-A", "liqui", "worker", "--pool", "threads", "--concurrency", "2")
-    with Program("worker", tmp_path, arguments, variables):
+    with Program("worker", tmp_path, arguments, variables) as worker:
+        wait_until(lambda: "cache warmed" in worker.log, START_SECONDS, "the worker has done its first task")
         yield variables
 
 
