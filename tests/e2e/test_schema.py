@@ -1,5 +1,6 @@
 """The OpenAPI schema describes everything, its pages load nothing from elsewhere, and the API keeps to it."""
 
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from django.test import Client
 from tests.factories import HOUR, T0, order
 from tests.live import BIN, ServerKind, serving
 
-EXAMPLES_PER_OPERATION = 25
+EXAMPLES_PER_OPERATION = 50 if os.environ.get("LIQUI_SOAK") else 10
 # A window with orders in it, so that answers with data are compared with the schema, too.
 VALID = f"""[parameters]
 symbol = "BTCUSDT"
@@ -105,6 +106,7 @@ def test_the_pages_load_nothing_from_elsewhere(client: Client, path: str) -> Non
     assert "/openapi.json" in html
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "configuration"), [("asgi", ""), ("wsgi", VALID)], ids=["any", "valid"])
 def test_schemathesis_finds_no_failure(write: Write, kind: ServerKind, tmp_path: Path, configuration: str) -> None:
     write([order(T0 + 7 * minutes * 60_000, price=None if minutes % 5 == 0 else "42000.5") for minutes in range(40)])
