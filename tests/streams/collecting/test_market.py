@@ -371,7 +371,7 @@ def test_each_symbol_belongs_to_one_shard(setting: Any) -> None:
     feeds = [book(symbol) for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")]
 
     async def scenario() -> None:
-        async with market_running() as exchange:
+        async with market_running(symbols=6) as exchange:
             setting(exchange)
             async with (
                 collecting("one", shard="1/2") as one,
@@ -383,6 +383,7 @@ def test_each_symbol_belongs_to_one_shard(setting: Any) -> None:
                 shares = [set(each.market.books) for each in (one, two)]
                 assert all(shares)
                 assert not shares[0] & shares[1]
+                assert shares[0] | shares[1] == {feed.symbol for feed in feeds}
 
     asyncio.run(scenario())
 
