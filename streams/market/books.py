@@ -12,12 +12,13 @@ from marketdata.formatting import price_decimals, rounding_options
 from marketdata.types import DepthDelta, DepthSnapshot, Instrument
 from streams.book_frames import orderbook_frame
 from streams.figures import FRAMES
+from streams.market.cadence import Cadence
 from streams.market.replica import FeedReplica
 from streams.market_messages import Feed, FeedMessage
 from streams.messages import plain_error_frame
 from streams.outgoing import Outgoing
 
-INTERVAL_S = 0.1  # between two frames of a connection
+INTERVAL_S = 0.1  # between two frames of a connection, on average
 HEAVY_LIMIT = 200  # levels from which on a frame takes milliseconds, and is made in a thread
 EXPECTED_S = 5.0  # until a book that was asked for is there
 
@@ -47,7 +48,7 @@ class BookReplica(FeedReplica):
         super().__init__(feed, instrument)
         self.sync = BookSync(feed.symbol)
         self.shown: dict[BookParameters, Shown] = {}
-        self.due_s = 0.0  # when everybody is, or was, sent the book (monotonic)
+        self.cadence = Cadence(INTERVAL_S)
         self.flushing: asyncio.TimerHandle | None = None
 
     def take_data(self, message: FeedMessage) -> None:
@@ -87,14 +88,13 @@ class BookReplica(FeedReplica):
 
     def flush_soon(self) -> None:
         if self.flushing is None:
-            # From when the last one was due: counted from when it was made, every late timer would add to the next.
-            now_s = time.monotonic()
-            self.due_s = max(self.due_s + INTERVAL_S, now_s)
-            self.flushing = asyncio.get_running_loop().call_later(self.due_s - now_s, self.flush)
+            wait_s = self.cadence.wait_s(time.monotonic())
+            self.flushing = asyncio.get_running_loop().call_later(wait_s, self.flush)
 
     def flush(self) -> None:
         """Send the book as it is to everybody."""
         self.flushing = None
+        self.cadence.sent(time.monotonic())
         if self.sync.is_live:
             for parameters, shown in self.shown.items():
                 self.make(parameters, shown)
