@@ -1,9 +1,10 @@
-"""``python -m benchmarks.orderbook``: diffs applied and aggregations a second on one core, beside two other books.
+"""`make bench BENCH=orderbook` (`ARGS="--markdown"`): diffs and aggregations a second, beside two other books.
 
 The stream is ten minutes of BTCUSDT as it was recorded (LIQUI_RECORDINGS names the folder), its frames decoded as the
 collector does; only the books' own work is timed, by the CPU. All books must show the same, or nothing is reported.
 """
 
+import argparse
 import gc
 import gzip
 import os
@@ -20,7 +21,7 @@ from sortedcontainers import SortedDict
 
 from benchmarks.machine import description
 from benchmarks.main import run
-from benchmarks.report import aligned, number
+from benchmarks.report import aligned, markdown, number
 from benchmarks.server import BenchmarkFailed
 from marketdata.books.aggregation import ShownLevel, aggregate
 from marketdata.books.book import OrderBook
@@ -249,15 +250,20 @@ def cells(measured: Measured, deltas: int) -> tuple[str, ...]:
 
 
 def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.orderbook", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of which medians are taken (default {ROUNDS})")
+    parser.add_argument("--markdown", action="store_true", help="print it ready for docs/performance.md")
+    options = parser.parse_args(arguments)
     recording = recording_read(Path(os.environ.get("LIQUI_RECORDINGS", ".")))
     gc.collect()
     gc.freeze()
     deltas = len(recording.frames)
-    measured = measure(recording, int(arguments[0]) if arguments else ROUNDS)
+    measured = measure(recording, options.rounds)
     changes = sum(len(delta.bids) + len(delta.asks) for delta in map(delta_of, recording.frames))
     print(f"{deltas:,} diffs of {changes / deltas:.0f} levels, medians by CPU time. {description()}.\n")
     head = ("a second", "diffs applied", *(f"shown, {LIMIT} levels of {rounding}" for rounding in ROUNDINGS))
-    print("\n".join(aligned([head, *(cells(each, deltas) for each in measured)])))
+    table = markdown if options.markdown else aligned
+    print("\n".join(table([head, *(cells(each, deltas) for each in measured)])))
     frames = ", ".join(f"{number(frame_us(recording, rounding))} µs of {rounding}" for rounding in ROUNDINGS)
     print(f"\nall books showed the same. liqui, aggregated and written as a frame: {frames}")
     return 0

@@ -2,10 +2,10 @@
 
 
 class Cadence:
-    """At most one frame in ``interval_s`` on average, each as soon as there is something new. Times are monotonic seconds.
+    """At most one frame in ``interval_s`` on average, each as soon as there is news. Times are monotonic seconds.
 
-    One frame may come up to an interval early (virtual scheduling, as in the generic cell rate algorithm of ITU-T I.371).
-    Without that reserve an update that comes late would delay all later ones as much: each has to wait for the one before.
+    One frame may come up to an interval early (virtual scheduling, as in the generic cell rate algorithm of ITU-T
+    I.371). Without that reserve an update that comes late would delay all later ones: each waits for the one before.
     """
 
     def __init__(self, interval_s: float) -> None:

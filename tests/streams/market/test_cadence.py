@@ -1,6 +1,7 @@
 """Frames keep a pace, and what comes late does not delay what comes after it."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -80,5 +81,5 @@ def test_a_faster_clock_costs_a_frame_now_and_then(interval_s: float) -> None:
 
 def test_updates_that_come_much_faster_are_shown_evenly() -> None:
     moments = [moment_s for moment_s, _ in shown(regular(500, 0.01))]
-    pauses = [after - before for before, after in zip(moments[1:], moments[2:], strict=False)]
+    pauses = [after - before for before, after in pairwise(moments[1:])]
     assert pauses[1:] == pytest.approx([INTERVAL_S] * len(pauses[1:]), abs=ROUNDING_S)
