@@ -1,8 +1,8 @@
 """How a batch of candles is brought into the table, on each kind of database. Inside a transaction.
 
 A candle that is there is replaced by one of the same or a higher precedence. A closed one goes before a running one;
-then the venue's figures and the user's own files go before what we have made of trades; then those with all figures go
-before those that lack some.
+then those with all figures go before those that lack some; then the venue's figures and the user's own files go before
+what we have made of trades. A roll-up always replaces a roll-up, with whatever figures: what it is made of has changed.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ OFFICIAL = (CandleSource.VENUE, CandleSource.IMPORT)
 
 def precedence(candle: Candle) -> int:
     has_all = candle.trade_count is not None and candle.quote_volume is not None and candle.taker_buy_volume is not None
-    return 4 * candle.is_closed + 2 * (candle.source in OFFICIAL) + has_all
+    return 4 * candle.is_closed + 2 * has_all + (candle.source in OFFICIAL)
 
 
 def rows_upsert(candles: Sequence[Candle]) -> int:
@@ -42,12 +42,21 @@ def mysql_upsert(candles: Sequence[Candle]) -> int:
         return cursor.rowcount - known
 
 
+def replaces(new: str) -> str:
+    """SQL: whether the new row replaces the one that is there; ``new`` is how a column of it is written."""
+    rollup = f"'{CandleSource.ROLLUP}'"
+    is_newer_rollup = f"{new.format('source')} = {rollup} AND source = {rollup}"
+    return f"({new.format('precedence')} >= precedence OR ({is_newer_rollup}))"
+
+
 def assignments(names: Sequence[str]) -> str:
-    return ", ".join(f"{name} = IF(VALUES(precedence) >= precedence, VALUES({name}), {name})" for name in names)
+    condition = replaces("VALUES({})")
+    return ", ".join(f"{name} = IF({condition}, VALUES({name}), {name})" for name in names)
 
 
 MYSQL_INSERT = f"INSERT INTO candles ({', '.join(COLUMNS)})"
-# The server assigns from left to right: what is compared with comes last.
+# The server assigns from left to right: what is compared with comes last. Once a row is replaced its source is the new
+# one's, and its precedence is still replaced as well.
 MYSQL_CONFLICT = f"ON DUPLICATE KEY UPDATE {assignments([*VALUES, 'precedence'])}"
 
 
@@ -75,7 +84,7 @@ SQLITE_UPSERT = (
     f"INSERT INTO candles ({', '.join(COLUMNS)}) VALUES ({', '.join(['%s'] * len(COLUMNS))}) "
     f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS[4:])} "
     # Only what differs is written, and counted.
-    f"WHERE excluded.precedence >= precedence AND ({', '.join(f'excluded.{name}' for name in VALUES)}) "
+    f"WHERE {replaces('excluded.{}')} AND ({', '.join(f'excluded.{name}' for name in VALUES)}) "
     f"IS NOT ({', '.join(VALUES)})"
 )
 

@@ -16,6 +16,7 @@ from marketdata.candles.files import ARCHIVE, PLAIN, Rejected, Series, candles_o
 from marketdata.candles.keeping import candles_build
 from marketdata.candles.models import CandleRow
 from marketdata.candles.queries import candle_gaps, candles_read
+from marketdata.candles.rolling import roll_up
 from marketdata.candles.services import candle_upsert
 from marketdata.models import InstrumentRow
 from marketdata.symbols.service import symbol_find
@@ -253,10 +254,29 @@ def test_bad_lines_and_bad_files_are_named_and_the_rest_is_stored(tmp_path: Path
 
 @pytest.mark.django_db
 def test_a_plain_file_does_not_take_figures_away(tmp_path: Path) -> None:
-    full = candle(T0, symbol="NEARUSDT", source=CandleSource.VENUE)
-    candle_upsert([full, candle(T0 + MINUTE_MS, symbol="NEARUSDT", source=CandleSource.TRADES)])
+    full = [
+        candle(T0, symbol="NEARUSDT", source=CandleSource.VENUE),
+        candle(T0 + MINUTE_MS, symbol="NEARUSDT", source=CandleSource.TRADES),
+    ]
+    candle_upsert(full)
     path = tmp_path / "NEARUSDT-1m-2024-01.csv"
-    path.write_text(minutes_text(2))
-    assert "1 candles new or changed, 1 unchanged" in run(path)
-    assert stored()[0] == full
-    assert stored()[1].source is CandleSource.IMPORT
+    path.write_text(minutes_text(3))
+    assert "1 candles new or changed, 2 unchanged" in run(path)
+    assert stored()[:2] == full
+    assert stored()[2].source is CandleSource.IMPORT
+
+
+@pytest.mark.django_db
+def test_roll_ups_are_of_the_minutes_that_are_stored_after_a_plain_import(tmp_path: Path) -> None:
+    minutes = [
+        candle(T0 + n * MINUTE_MS, 1 + n, symbol="NEARUSDT", source=CandleSource.TRADES, quote_volume=500, trade_count=7)
+        for n in range(60)
+    ]
+    candle_upsert(minutes)
+    candles_build()
+    path = tmp_path / "NEARUSDT-1m-2024-01.csv"
+    path.write_text(minutes_text(60))
+    run(path)
+    candles_build()
+    for timeframe in ("5m", "1h"):
+        assert stored(timeframe=timeframe) == roll_up(stored(), timeframe)

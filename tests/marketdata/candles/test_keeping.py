@@ -79,6 +79,48 @@ def test_whatever_the_order_and_whenever_one_builds_the_result_is_the_same(rando
     assert_rolled_up(minutes)
 
 
+BARE = dict.fromkeys(("quote_volume", "taker_buy_volume", "taker_buy_quote_volume", "trade_count"))
+PORTIONS = st.lists(
+    st.tuples(
+        st.sampled_from([CandleSource.TRADES, CandleSource.VENUE, CandleSource.IMPORT]),
+        st.booleans(),  # all figures or none
+        st.integers(0, 119),  # first and last minute
+        st.integers(0, 119),
+        st.booleans(),  # whether one builds after it
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(PORTIONS, st.randoms(use_true_random=False))
+def test_roll_ups_follow_the_minutes_whatever_imports_klines_and_trades_come(
+    portions: list[tuple[CandleSource, bool, int, int, bool]], random: Random
+) -> None:
+    CandleRow.objects.all().delete()
+    candle_upsert(run_of("1m", T0, T0 + 2 * HOUR_MS, random))
+    candles_build()
+    for source, has_all, first, last, is_built in portions:
+        minutes = run_of("1m", T0 + first * MINUTE_MS, T0 + (last + 1) * MINUTE_MS, random)
+        changes = {"source": source, **({} if has_all else BARE)}
+        candle_upsert([msgspec.structs.replace(each, **changes) for each in minutes])
+        if is_built:
+            candles_build()
+    candles_build()
+    assert_rolled_up(stored("1m"))
+
+
+def test_a_roll_up_is_made_anew_also_when_it_lacks_figures_that_it_had() -> None:
+    """As after an upgrade: minutes were replaced by ones that say less."""
+    candle_upsert(run_of("1m", T0, T0 + HOUR_MS, Random(1)))
+    candles_build()
+    CandleRow.objects.filter(timeframe="1m").update(precedence=0)
+    candle_upsert([msgspec.structs.replace(each, **BARE) for each in run_of("1m", T0, T0 + HOUR_MS, Random(2))])
+    candles_build()
+    assert stored("1h")[0].quote_volume is None
+    assert_rolled_up(stored("1m"))
+
+
 def test_a_minute_that_is_repaired_changes_all_that_it_is_part_of() -> None:
     minutes = run_of("1m", T0, T0 + DAY_MS)
     candle_upsert(minutes)

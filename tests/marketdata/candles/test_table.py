@@ -84,13 +84,13 @@ def test_it_is_told_how_many_are_new_or_changed() -> None:
 BARE = dict.fromkeys(("quote_volume", "taker_buy_volume", "taker_buy_quote_volume", "trade_count"))
 
 
-def test_venue_and_import_go_before_trades_and_closed_before_running_and_more_before_less() -> None:
-    """Every pair of kinds, in both orders."""
+def test_closed_goes_before_running_and_more_before_less_and_venue_and_import_before_trades() -> None:
+    """Every pair of kinds, in both orders; a roll-up always replaces a roll-up."""
     kinds = list(product((False, True), CandleSource, ({}, BARE)))
     for number, (old, new) in enumerate(product(kinds, kinds)):
         first, second = of_kind(old, number, 1), of_kind(new, number, 2)
         candle_upsert([first])
-        is_taken = rank(new) >= rank(old)
+        is_taken = rank(new) >= rank(old) or old[1] is new[1] is CandleSource.ROLLUP
         assert candle_upsert([second]) == is_taken
         (found,) = candles_read(VENUE, SYMBOL, "1m", first.open_ms, first.open_ms + 1)
         assert found == (second if is_taken else first), f"{new} after {old}"
@@ -102,7 +102,7 @@ def of_kind(kind: tuple[bool, CandleSource, dict[str, None]], number: int, price
 
 
 def rank(kind: tuple[bool, CandleSource, dict[str, None]]) -> tuple[bool, bool, bool]:
-    return kind[0], kind[1] in (CandleSource.VENUE, CandleSource.IMPORT), not kind[2]
+    return kind[0], not kind[2], kind[1] in (CandleSource.VENUE, CandleSource.IMPORT)
 
 
 def test_the_first_and_the_last_of_a_window_are_read_in_rising_order() -> None:
