@@ -100,11 +100,17 @@ def tickers_store(rows: Sequence[InstrumentRow]) -> None:
 def instrument_note(venue: str, symbol: str, prices: Iterable[Decimal]) -> None:
     """A symbol of which data are stored can be looked up, also before the venue has listed it.
 
-    Its price step is as fine as the prices, until the venue says another.
+    Its price step is as fine as the finest of all prices that were noted, until the venue says another. A row that has
+    none, as a plain INSERT makes it, keeps none.
     """
-    if not InstrumentRow.objects.filter(exchange=venue, symbol=symbol).exists():
-        places = max((decimal_places(price) for price in prices), default=0)
-        instrument_add(venue, symbol, tick_size=Decimal(1).scaleb(-places), price_precision=places)
+    most = InstrumentRow.tick_size.field.decimal_places
+    places = min(max((decimal_places(price) for price in prices), default=0), most)
+    step = {"tick_size": Decimal(1).scaleb(-places), "price_precision": places}
+    known = InstrumentRow.objects.filter(exchange=venue, symbol=symbol)
+    if not known.exists():
+        instrument_add(venue, symbol, **step)
+    elif known.filter(last_seen_ms=None, tick_size__gt=step["tick_size"]).update(**step):
+        instruments_changed()
 
 
 def instrument_add(venue: str, symbol: str, **known: Any) -> bool:

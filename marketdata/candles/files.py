@@ -1,6 +1,7 @@
 """Candles from files: the venue's archive (12 columns) and plain tables of open time, prices and volume. No Django.
 
-Files are .csv, packed as .gz or .zip or not at all, with a header or without one.
+Files are .csv, packed as .gz or .zip or not at all, with a header or without one. Times are in s, ms or µs since 1970,
+which their magnitude tells.
 """
 
 import gzip
@@ -11,11 +12,11 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from marketdata.timeframes import TIMEFRAMES, candle_open_ms
+from marketdata.timeframes import TIMEFRAMES, candle_close_ms, candle_open_ms, moment
 from marketdata.types import Candle, CandleSource
 from marketdata.venues.binance import VENUE
 
@@ -27,10 +28,19 @@ ARCHIVE = (
 COLUMNS_BY_COUNT = {len(PLAIN): PLAIN, len(ARCHIVE): ARCHIVE}
 SUFFIXES = (".csv", ".csv.gz", ".zip")
 MONTH_OF_ARCHIVE = "1mo"  # as the archive's file names have it: some file systems know no case
-# Later than any time in ms: since 2025 the archives of spot have µs.
-LEAST_MICROSECONDS, LAST_MS = 10**14, 253_402_300_799_999
+# Between the years 1973 and 5138: since 2025 the archives of spot have µs, and other programs write seconds.
+LEAST_MS, LEAST_MICROSECONDS, LAST_MS = 10**11, 10**14, 253_402_300_799_999
+LONGEST_TIME = 20  # digits, more than any time has
 # What the table can hold.
 PRICE_BOUND, AMOUNT_BOUND, COUNT_BOUND = Decimal(10**15), Decimal(10**25), Decimal(2**63)
+DECIMALS = 15
+FINEST = Decimal(1).scaleb(-DECIMALS)
+WIDE = Context(prec=50)  # as many digits as the widest column has, and more
+# Nearly all numbers: they fit any column as they are, and files have millions of them.
+USUAL_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
+# Decimal itself takes 1_000 and the digits of any script.
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
+LONGEST_SYMBOL = 64  # of the table
 READ_ERRORS = (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeError, RuntimeError, NotImplementedError)
 
 Line = tuple[int, str]
@@ -61,11 +71,13 @@ class Series:
 
 
 def files_find(paths: Iterable[str]) -> list[Path]:
-    """The files that are named, each once, folders with all candles in them. A path that is none is given as it is."""
+    """The files that are named, each once, folders with all candles in them. A path that is none, and a folder without
+    candles, is given as it is.
+    """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
-        inside = sorted(file for file in path.rglob("*") if is_data(file)) if path.is_dir() else [path]
-        found |= dict.fromkeys(inside)
+        inside = sorted(file for file in path.rglob("*") if is_data(file)) if path.is_dir() else []
+        found |= dict.fromkeys(inside or [path])
     return list(found)
 
 
@@ -82,6 +94,16 @@ def series_of(name: str) -> Series | None:
     return None
 
 
+def symbol_checked(symbol: str) -> str:
+    """Raises ValueError for what cannot be a symbol: it is part of paths and of commands. Letters are of any script."""
+    # What is printable has no control characters, and of all blanks the common one alone.
+    if not symbol or not symbol.isprintable() or any(sign in " /\\" for sign in symbol):
+        raise ValueError(f"{symbol!r} is no symbol: it is one word without blanks, slashes and control characters")
+    if len(symbol) > LONGEST_SYMBOL:
+        raise ValueError(f"{symbol!r} is no symbol: it has more than {LONGEST_SYMBOL} characters")
+    return symbol
+
+
 class CandleFile:
     """A file, and how far it has been read."""
 
@@ -95,7 +117,11 @@ class CandleFile:
         return self.file.tell() if self.file and not self.file.closed else self.size
 
     def tables(self) -> Iterator[tuple[str, Iterator[Line]]]:
-        """Its tables: the name, and the lines with their numbers. Raises `Unusable`, also while they are read."""
+        """Its tables: the name, and the lines with their numbers. Raises `Unusable`, also while they are read, and
+        where there is none.
+        """
+        if self.path.is_dir():
+            raise Unusable(f"holds no file of {', '.join(SUFFIXES)}")
         with telling(), open(self.path, "rb") as self.file:
             for name, stream in streams(self.path.name, self.file):
                 yield name, lines_of(stream)
@@ -116,14 +142,20 @@ def streams(name: str, file: BinaryIO) -> Iterator[tuple[str, Any]]:
     file.seek(0)
     if head.startswith(b"PK"):
         with zipfile.ZipFile(file) as archive:
-            for member in archive.infolist():
-                # macOS adds a folder of its own to every archive.
-                if member.filename.endswith(".csv") and not member.filename.startswith("__MACOSX/"):
-                    yield Path(member.filename).name, archive.open(member)
+            members = [member for member in archive.infolist() if is_table(member.filename)]
+            if not members:
+                raise Unusable("holds no .csv")
+            for member in members:
+                yield Path(member.filename).name, archive.open(member)
     elif head.startswith(b"\x1f\x8b"):
         yield name, gzip.GzipFile(fileobj=file)
     else:
         yield name, file
+
+
+def is_table(member: str) -> bool:
+    # macOS adds a folder of its own to every archive.
+    return member.lower().endswith(".csv") and not member.startswith("__MACOSX/")
 
 
 def lines_of(stream: Any) -> Iterator[Line]:
@@ -131,8 +163,11 @@ def lines_of(stream: Any) -> Iterator[Line]:
         yield from enumerate(io.TextIOWrapper(stream, "utf-8-sig", "backslashreplace"), 1)
 
 
-def candles_of(lines: Iterable[Line], series: Series) -> Iterator[Candle | Rejected]:
-    """Each line's candle, or why there is none; nothing of a header. Raises `Unusable` when that lacks what we need."""
+def candles_of(lines: Iterable[Line], series: Series, now_ms: int) -> Iterator[Candle | Rejected]:
+    """Each line's candle, or why there is none; nothing of a header. What is not over at ``now_ms`` is no candle yet.
+
+    Raises `Unusable` when a header lacks what we need.
+    """
     columns: Sequence[str] = ()
     for number, line in lines:
         # Not by the csv module: a stray quote must not swallow the lines after it.
@@ -144,7 +179,7 @@ def candles_of(lines: Iterable[Line], series: Series) -> Iterator[Candle | Rejec
             continue
         columns = columns or COLUMNS_BY_COUNT.get(len(row), ())
         try:
-            yield candle(columns_checked(columns, row), series)
+            yield candle(columns_checked(columns, row), series, now_ms)
         except ValueError as error:
             yield Rejected(number, str(error))
 
@@ -167,8 +202,9 @@ def columns_checked(columns: Sequence[str], row: Sequence[str]) -> dict[str, str
     return dict(zip(columns, row, strict=True))
 
 
-def candle(cells: dict[str, str], series: Series) -> Candle:
+def candle(cells: dict[str, str], series: Series, now_ms: int) -> Candle:
     """Raises ValueError, which says the column."""
+    open_ms = opened(cells, series.timeframe, now_ms)
     prices = {name: decimal(cells, name, PRICE_BOUND) for name in PLAIN[1:5]}
     if min(prices.values()) <= 0:
         raise ValueError("a price is not above 0")
@@ -180,7 +216,7 @@ def candle(cells: dict[str, str], series: Series) -> Candle:
         venue=VENUE,
         symbol=series.symbol,
         timeframe=series.timeframe,
-        open_ms=open_time(cells["open_time"], series.timeframe),
+        open_ms=open_ms,
         open=prices["open"],
         high=prices["high"],
         low=prices["low"],
@@ -201,24 +237,57 @@ def figure(cells: dict[str, str], name: str, bound: Decimal = AMOUNT_BOUND) -> D
 
 
 def decimal(cells: dict[str, str], name: str, bound: Decimal) -> Decimal:
-    try:
-        value = Decimal(cells[name])
-    except InvalidOperation:
-        raise ValueError(f"{name} is no number") from None
-    # A NaN is compared with nothing.
-    if not value.is_finite() or not 0 <= value < bound:
+    text = cells[name]
+    return Decimal(text) if USUAL_NUMBER.fullmatch(text) else unusual_decimal(text, name, bound)
+
+
+def unusual_decimal(text: str, name: str, bound: Decimal) -> Decimal:
+    """Rounded to what the table holds: programs that reckon in floats write 0.30000000000000004."""
+    if not NUMBER.fullmatch(text):
+        raise ValueError(f"{name} is no number")
+    value = Decimal(text)
+    # In this order: what is far beyond the bound has more digits than can be rounded.
+    if not 0 <= value < bound or (rounded := held(value)) >= bound:
         raise ValueError(f"{name} is out of bounds")
-    return value
+    if value and not rounded:
+        raise ValueError(f"{name} is less than the table's {DECIMALS} decimals can tell")
+    return rounded
 
 
-def open_time(text: str, timeframe: str) -> int:
-    if not text.isdecimal():
-        raise ValueError("open_time is no whole number")
-    time_ms = int(text[:20])
-    if time_ms >= LEAST_MICROSECONDS:
-        time_ms //= 1000
-    if time_ms > LAST_MS:
+def held(value: Decimal) -> Decimal:
+    """As the table holds it, without more zeros than it has."""
+    is_finer = -int(value.as_tuple().exponent) > DECIMALS
+    return value.quantize(FINEST, context=WIDE) if is_finer else value
+
+
+def opened(cells: dict[str, str], timeframe: str, now_ms: int) -> int:
+    """When the candle opens, in ms. Raises ValueError for one that is not over, and where the columns disagree."""
+    time = whole_number(cells, "open_time")
+    open_ms = time * 1000 if time < LEAST_MS else time if time < LEAST_MICROSECONDS else time // 1000
+    if open_ms > LAST_MS:
         raise ValueError("open_time is out of bounds")
-    if candle_open_ms(timeframe, time_ms) != time_ms:
+    # The end of a candle of the year 9999 has no date.
+    if open_ms >= now_ms or candle_close_ms(timeframe, open_ms) > now_ms:
+        raise ValueError(f"its candle is not over at {moment(now_ms):%Y-%m-%d %H:%M:%S} UTC, which is now by our clock")
+    if candle_open_ms(timeframe, open_ms) != open_ms or time != in_unit_of(time, open_ms):
         raise ValueError(f"open_time is not when a candle of {timeframe} opens")
-    return time_ms
+    if cells.get("close_time"):
+        close = in_unit_of(time, candle_close_ms(timeframe, open_ms))
+        # The venue's last instant, or the one after it, as others write it.
+        if whole_number(cells, "close_time") not in (close - 1, close):
+            raise ValueError(f"close_time is not when a candle of {timeframe} ends")
+    return open_ms
+
+
+def whole_number(cells: dict[str, str], name: str) -> int:
+    text = cells[name]
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"{name} is no whole number")
+    if len(text) > LONGEST_TIME:
+        raise ValueError(f"{name} is out of bounds")
+    return int(text)
+
+
+def in_unit_of(time: int, time_ms: int) -> int:
+    """In s, ms or µs, as ``time`` is."""
+    return time_ms // 1000 if time < LEAST_MS else time_ms if time < LEAST_MICROSECONDS else time_ms * 1000

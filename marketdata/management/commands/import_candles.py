@@ -4,13 +4,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error, connection
+from django.db import Error
 from tqdm import tqdm
 
 from accounts.audit import Outcome, record, shell_actor
-from marketdata.candles.files import Rejected, files_find
+from database.migrating import sqlite_migrate
+from marketdata.candles.files import Rejected, files_find, symbol_checked
 from marketdata.candles.importing import Importer, Summary
 from marketdata.timeframes import TIMEFRAMES, moment
 
@@ -22,8 +22,9 @@ MINUTES = "%Y-%m-%d %H:%M"
 class Command(BaseCommand):
     help = (
         "Import candles from files and folders: the venue's archives (12 columns) and plain open_time,open,high,low,"
-        "close,volume; .csv, .csv.gz and .zip, with a header or without. Importing twice changes nothing; where the "
-        "table has all figures of a candle, a plain file does not replace it."
+        "close,volume; .csv, .csv.gz and .zip, with a header or without. Times are s, ms or µs since 1970, told by "
+        "their magnitude: s below 10^11, µs from 10^14 on. Candles that are not over yet are rejected. Importing twice "
+        "changes nothing; where the table has all figures of a candle, a plain file does not replace it."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -33,12 +34,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, paths: list[str], symbol: str | None, timeframe: str | None, **options: Any) -> None:
         self.shown = 0
-        importer = Importer(symbol and symbol.strip().upper(), timeframe, self.show_rejected)
+        importer = Importer(symbol_read(symbol), timeframe, self.show_rejected)
         self.stdout.write(f"Writing to {settings.ENVIRONMENT.database_place}")
         outcome: Outcome = "failed"
         try:
             self.attempt(importer, paths)
-            outcome = "done"
+            outcome = "failed" if importer.summary.is_nothing else "done"
         finally:
             summary = importer.summary
             self.stdout.write("\n".join(lines_of(summary)))
@@ -46,14 +47,14 @@ class Command(BaseCommand):
             record(actor, "candles.import", " ".join(paths), amount=changed, outcome=outcome, rejected=rejected)
         if summary.bad:
             raise CommandError(f"{len(summary.bad)} bad {'file' if len(summary.bad) == 1 else 'files'}, named above")
+        if summary.is_nothing:
+            raise CommandError("nothing was imported: all lines were rejected, for the reasons above")
 
     def attempt(self, importer: Importer, paths: list[str]) -> None:
         files = files_find(paths)
         total = sum(path.stat().st_size for path in files if path.is_file())
         try:
-            # A SQLite file is ours: an import may well come before the first `make run`.
-            if connection.vendor == "sqlite":
-                call_command("migrate", interactive=False, verbosity=0)
+            sqlite_migrate()
             with tqdm(total=total, unit="B", unit_scale=True, disable=None, leave=False) as progress:
                 importer.take(files, lambda done: progress.update(done - progress.n))
         except KeyboardInterrupt:
@@ -67,6 +68,13 @@ class Command(BaseCommand):
             self.stderr.write(f"{label}, line {rejected.line}: {rejected.reason}")
         elif self.shown == MOST_SHOWN + 1:
             self.stderr.write("Further rejected lines are counted below.")
+
+
+def symbol_read(symbol: str | None) -> str | None:
+    try:
+        return None if symbol is None else symbol_checked(symbol.strip().upper())
+    except ValueError as error:
+        raise CommandError(f"--symbol: {error}") from error
 
 
 def lines_of(summary: Summary) -> list[str]:
