@@ -10,7 +10,8 @@ Only whole candles are stored: one that lacks a part, or still runs, has no row 
 
 from collections.abc import Iterator, Sequence
 
-from django.db import connection, transaction
+import structlog
+from django.db import DataError, connection, transaction
 
 from database.reading import Reader
 from database.retrying import retry_when_busy
@@ -21,6 +22,8 @@ from marketdata.candles.services import STRETCHES_MS, candles_store
 from marketdata.timeframes import candle_close_ms, candle_open_ms
 from marketdata.types import Candle
 
+logger = structlog.get_logger(__name__)
+
 # What each is rolled up from, a shorter one of the same level or the level's own: every step adds up few candles.
 LEVELS: dict[str, dict[str, str]] = {
     "1m": {"3m": "1m", "5m": "1m", "15m": "5m", "30m": "15m", "1h": "30m"},
@@ -30,16 +33,23 @@ LEVELS: dict[str, dict[str, str]] = {
 STRETCHES_AT_ONCE = 168  # in one transaction: a second at most, and a writer may be waiting
 READ_SECONDS = 600  # a bound, not a limit that anybody should meet
 
+# What the figures of one series may be at fault for; a database that is away is everybody's trouble.
+UNBUILDABLE = (ValueError, ArithmeticError, DataError)
+
 Series = tuple[str, str, str]  # venue, symbol, timeframe
 
 
 def candles_build() -> int:
-    """Roll up all that is stale; how many stretches there were."""
+    """Roll up all that is stale; how many stretches there were. What cannot be rolled up is logged and stays stale."""
     built = 0
     for timeframe in LEVELS:
         # Level by level: each may leave work for the next.
         for venue, symbol in stale_symbols(timeframe):
-            built += stretches_build(venue, symbol, timeframe)
+            try:
+                built += stretches_build(venue, symbol, timeframe)
+            except UNBUILDABLE as error:
+                # Times or sums that do not exist: no reason for others to wait.
+                logger.error(f"candles cannot be rolled up: {error}", venue=venue, symbol=symbol, timeframe=timeframe)
     return built
 
 

@@ -9,8 +9,10 @@ from django.db import connection
 from database.reading import Reader, Row, reading
 from marketdata.candles.gaps import gaps_find
 from marketdata.candles.upserting import VALUES
+from marketdata.clock import clock_ms
 from marketdata.timeframes import MINUTE_MS
 from marketdata.types import Candle, CandleSource
+from marketdata.venue import REAL_FEEDS
 
 SELECTED = f"SELECT open_ms, {', '.join(VALUES)} FROM candles"
 OF_SERIES = "venue = %s AND symbol = %s AND timeframe = %s"
@@ -72,11 +74,15 @@ def candles_stored(venue: str, symbol: str, timeframe: str, start_ms: int, end_m
 def symbols_followed(look_back_ms: int) -> dict[tuple[str, str], range]:
     """(venue, symbol) → the time that its 1m candles span since that many ms ago, of all that were followed lately.
 
-    The newest candle of all says what "lately" is: a replayed market has a time of its own.
+    The newest candle of all says what "lately" is: a replayed market has a time of its own. Of a real one candles of
+    our future are left out, which nobody can have followed.
     """
+    end_ms = clock_ms() if settings.LIQUI_FEED in REAL_FEEDS else UNLIMITED
     with reading(settings.LONG_QUERY_TIMEOUT_SECONDS) as reader:
         rows = reader.rows(
-            "SELECT venue, symbol, MAX(open_ms) FROM candles WHERE timeframe = %s GROUP BY venue, symbol", ["1m"]
+            "SELECT venue, symbol, MAX(open_ms) FROM candles WHERE timeframe = %s AND open_ms < %s "
+            "GROUP BY venue, symbol",
+            ["1m", end_ms],
         )
         since_ms = max((newest_ms for *_, newest_ms in rows), default=0) - look_back_ms
         return {

@@ -1,11 +1,12 @@
 """Rolling up what is stored: from its changes alone, whole candles alone, in any order, by several at once."""
 
+from collections.abc import Callable
 from random import Random
 from threading import Barrier, Thread
 
 import msgspec
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -174,12 +175,33 @@ def test_each_symbol_is_its_own() -> None:
 def test_a_failure_leaves_the_marks_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     candle_upsert(run_of("1m", T0, T0 + HOUR_MS))
     with monkeypatch.context() as failing:
-        failing.setattr(keeping, "candles_store", lambda candles: 1 // 0)
-        with pytest.raises(ZeroDivisionError):
+        failing.setattr(keeping, "candles_store", raising(OperationalError))
+        with pytest.raises(OperationalError):
             candles_build()
     assert StaleCandles.objects.count() == 1
     candles_build()
     assert len(stored("1h")) == 1
+
+
+def raising(error: type[Exception]) -> Callable[..., int]:
+    def fail(*_: object) -> int:
+        raise error
+
+    return fail
+
+
+def test_a_series_that_cannot_be_built_is_named_and_keeps_no_other_one_from_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The month after December 9999 has no date."""
+    december_9999 = 253_399_622_400_000
+    candle_upsert([candle(december_9999, symbol="AUSDT"), candle(december_9999, symbol="AUSDT", timeframe="1d")])
+    candle_upsert(run_of("1m", T0, T0 + DAY_MS))
+    candles_build()
+    assert_rolled_up(stored("1m"))
+    assert "candles cannot be rolled up" in caplog.text
+    assert "AUSDT" in caplog.text
+    assert stale_symbols("1d") == [(VENUE, "AUSDT")]
 
 
 @server_only("SQLite has one writer at a time anyway")

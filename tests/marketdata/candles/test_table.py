@@ -16,6 +16,7 @@ from marketdata.candles.gaps import candle_count, first_open_ms, gaps_find, gaps
 from marketdata.candles.models import CandleRow, CandleToRepair, StaleCandles
 from marketdata.candles.queries import candle_gaps, candles_last, candles_read, candles_stored, symbols_followed
 from marketdata.candles.services import candle_upsert, candles_mark, candles_unmark
+from marketdata.clock import clock_ms
 from marketdata.timeframes import DAY_MS, HOUR_MS, MINUTE_MS, TIMEFRAMES, candle_open_ms, candle_shifted_ms
 from marketdata.types import Candle, CandleSource
 from tests.marketdata.candles.making import SYMBOL, T0, VENUE, candle
@@ -184,6 +185,18 @@ def test_symbols_followed_lately_are_those_with_candles_near_the_newest_of_all()
         (VENUE, SYMBOL): range(T0, T0 + 3 * MINUTE_MS),
         (VENUE, "ETHUSDT"): range(T0 - 2 * HOUR_MS, T0 - 2 * HOUR_MS + MINUTE_MS),
     }
+
+
+@pytest.mark.parametrize("feed", ["none", "live", "simulated"])
+def test_candles_of_the_future_lead_nobody_but_in_a_market_with_a_time_of_its_own(settings: Any, feed: str) -> None:
+    settings.LIQUI_FEED = feed
+    future_ms = clock_ms() // MINUTE_MS * MINUTE_MS + 400 * DAY_MS
+    candle_upsert([*minutes(3), candle(future_ms), candle(future_ms, symbol="ETHUSDT")])
+    assert symbols_followed(DAY_MS) == (
+        {(VENUE, SYMBOL): range(T0, T0 + 3 * MINUTE_MS)}
+        if feed != "simulated"
+        else {(VENUE, symbol): range(future_ms, future_ms + MINUTE_MS) for symbol in (SYMBOL, "ETHUSDT")}
+    )
 
 
 def test_no_candles_are_no_symbols() -> None:
