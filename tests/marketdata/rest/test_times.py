@@ -21,7 +21,18 @@ def test_milliseconds_and_iso_times_mean_the_same_instant(time_ms: int, offset_m
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "-1", "1969-12-31T23:59:59", str(MAX_TIME_MS + 1), "1.5", "9" * 5000]
+    "text",
+    [
+        *("", "yesterday", "-1", "1969-12-31T23:59:59", str(MAX_TIME_MS + 1), "1.5", "9" * 5000),
+        *(
+            "1_000",
+            "1_704_067_200_000",
+            "١٧٠٤٠٦٧٢٠٠٠٠٠",
+            "１７０４０６７２０００００",
+            " 1704067200000",
+            "１２０２６-１１-２９",
+        ),
+    ],
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
