@@ -70,7 +70,14 @@ class Venue:
     def klines(
         self, symbol: str, timeframe: str, *, start_ms: int | None = None, end_ms: int | None = None, limit: int = 500
     ) -> list[Candle]:
-        return self.market(KLINES, self.rest.klines, symbol, timeframe, start_ms=start_ms, end_ms=end_ms, limit=limit)
+        check_collecting()
+        return self.past_klines(symbol, timeframe, start_ms=start_ms, end_ms=end_ms, limit=limit)
+
+    def past_klines(
+        self, symbol: str, timeframe: str, *, start_ms: int | None = None, end_ms: int | None = None, limit: int = 500
+    ) -> list[Candle]:
+        """As `klines`, also for feeds that collect nothing: a person may fetch the past of a symbol by a command."""
+        return self.kept(KLINES, self.rest.klines, symbol, timeframe, start_ms=start_ms, end_ms=end_ms, limit=limit)
 
     def agg_trades(
         self,
@@ -95,8 +102,12 @@ class Venue:
         return self.market(TICKERS, self.rest.tickers)
 
     def market(self, path: str, ask: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        """Data that are kept: only of a feed that collects, and never made-up ones beside real ones."""
+        """Of a feed that collects alone."""
         check_collecting()
+        return self.kept(path, ask, *arguments, **options)
+
+    def kept(self, path: str, ask: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Data that are kept: never made-up ones beside real ones."""
 
         def checked() -> T:
             answer = ask(*arguments, **options)

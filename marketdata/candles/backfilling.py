@@ -1,4 +1,7 @@
-"""Fetching a symbol's past from the venue into the table, in parts of which each may be a task; what is there stays."""
+"""Fetching a symbol's past from the venue into the table, in parts of which each may be a task; what is there stays.
+
+A person asks for it by a command, so the venue is asked whatever the feed collects.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -39,7 +42,7 @@ def candles_backfill(
     told = told or (lambda done: None)
     gaps = candle_gaps(VENUE, symbol, timeframe, start_ms, end_ms)
     told(candle_count(timeframe, start_ms, end_ms) - sum(candle_count(timeframe, gap.start, gap.stop) for gap in gaps))
-    return sum(gap_backfill(symbol, timeframe, gap, klines or venue().klines, told) for gap in gaps)
+    return sum(gap_backfill(symbol, timeframe, gap, klines or venue().past_klines, told) for gap in gaps)
 
 
 def gap_backfill(symbol: str, timeframe: str, gap: range, klines: Klines, told: Told) -> int:
@@ -68,7 +71,7 @@ def patient_klines(waits: Callable[[float, str], object]) -> Klines:
         before_sleep=note,
         reraise=True,
     )
-    return lambda symbol, timeframe, **window: retrying(venue().klines, symbol, timeframe, **window)
+    return lambda symbol, timeframe, **window: retrying(venue().past_klines, symbol, timeframe, **window)
 
 
 def is_worth_waiting(error: BaseException) -> bool:

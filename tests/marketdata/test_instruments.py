@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +22,8 @@ from marketdata.services import SyncResult, instruments_store, instruments_switc
 from marketdata.symbols.service import symbol_find, symbol_suggestions
 from marketdata.tasks import sync_instruments, sync_tickers
 from marketdata.venue import venue
+from tests.backend import sqlite_only
+from tests.live import ROOT, server_environment
 from tests.marketdata.conftest import Exchange, listed
 from tools.servers import free_port
 
@@ -335,6 +339,16 @@ def test_the_command_ends_with_the_reason_in_one_line(listing: Exchange, setting
     with pytest.raises(CommandError, match="connection refused"):
         run()
     assert not stored()
+
+
+@sqlite_only("a database server is the user's to prepare")
+def test_a_fresh_home_needs_nothing_before_the_command(listing: Exchange, tmp_path: Path) -> None:
+    listing.lists(listed("BTCUSDT"))
+    environment = server_environment(tmp_path) | {"FEED": "none", "BINANCE_API_BASE_URL": listing.url}
+    command = [sys.executable, "manage.py", "sync_instruments"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "1 instruments listed: 1 new" in done.stdout
 
 
 def test_the_task_has_the_name_that_a_second_shell_calls_and_may_run_twice(listing: Exchange) -> None:

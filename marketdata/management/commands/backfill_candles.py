@@ -2,7 +2,7 @@
 
 import time
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import current_app, group
@@ -12,15 +12,16 @@ from django.db import Error
 from tqdm import tqdm
 
 from accounts.audit import record, shell_actor
+from database.migrating import sqlite_migrate
+from marketdata.candles.asking import Klines
 from marketdata.candles.backfilling import backfill_parts, candles_backfill, patient_klines, source_timeframe
 from marketdata.candles.gaps import candle_count
 from marketdata.candles.keeping import candles_build
 from marketdata.candles.queries import candles_stored
 from marketdata.candles.tasks import backfill_candles
-from marketdata.errors import LiquiError, UnknownSymbol
+from marketdata.errors import LiquiError, VenueUnavailable
 from marketdata.rest.times import parse_time_ms
 from marketdata.timeframes import TIMEFRAMES, candle_close_ms
-from marketdata.venue import venue
 from marketdata.venues.binance import VENUE
 
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
@@ -45,32 +46,40 @@ class Command(BaseCommand):
     def handle(self, *args: Any, symbols: list[str], timeframe: str, here: bool, **options: Any) -> None:
         symbols, fetched = [symbol.strip().upper() for symbol in symbols], source_timeframe(timeframe)
         try:
+            sqlite_migrate()
             window = self.window(symbols[0], fetched, options)
             work = self.backfill_here if here or not has_workers() else self.backfill_by_workers
             work(symbols, fetched, window)
         except KeyboardInterrupt:
             raise CommandError("interrupted: run the same command again to go on", returncode=INTERRUPTED) from None
-        except UnknownSymbol as error:
-            raise CommandError(str(error)) from error
-        except LiquiError as error:
+        except VenueUnavailable as error:
             raise CommandError(f"{error}. Run the same command again to go on.") from error
+        except LiquiError as error:
+            raise CommandError(str(error)) from error
         except Error as error:
             raise CommandError(f"{settings.ENVIRONMENT.database_place}: {error}") from error
 
     def window(self, symbol: str, timeframe: str, options: dict[str, Any]) -> range:
         try:
             start_ms = parse_time_ms(options["since"])
-            end_ms = parse_time_ms(options["until"]) if options["until"] else newest_end_ms(symbol, timeframe)
+            end_ms = parse_time_ms(options["until"]) if options["until"] else self.newest_end_ms(symbol, timeframe)
         except ValueError as error:
             raise CommandError(f"--since and --until: {error}") from error
         if start_ms >= end_ms:
             raise CommandError("--since must be before --until, which is the newest candle where it is not given")
         return range(start_ms, end_ms)
 
+    def newest_end_ms(self, symbol: str, timeframe: str) -> int:
+        """When the venue's last closed candle is over; the venue may have another time than we."""
+        newest = [candle for candle in waiting(self.stdout.write)(symbol, timeframe, limit=2) if candle.is_closed]
+        if not newest:
+            raise CommandError(f"{symbol}: the venue has no closed candle of {timeframe}")
+        return candle_close_ms(timeframe, newest[-1].open_ms)
+
     def backfill_here(self, symbols: Sequence[str], timeframe: str, window: range) -> None:
         stored, total = 0, candle_count(timeframe, window.start, window.stop) * len(symbols)
         with tqdm(total=total, unit="candle", disable=None, leave=False) as progress:
-            klines = patient_klines(lambda seconds, why: progress.write(f"waiting {seconds:.0f} s: {why}"))
+            klines = waiting(progress.write)
             for symbol in symbols:
                 progress.set_postfix_str(symbol, refresh=False)
                 for part in backfill_parts(timeframe, window.start, window.stop):
@@ -111,12 +120,8 @@ class Command(BaseCommand):
         record(shell_actor(), "candles.backfill", " ".join(symbols), amount=stored, **details)
 
 
-def newest_end_ms(symbol: str, timeframe: str) -> int:
-    """When the venue's last closed candle is over; the venue may have another time than we."""
-    newest = [candle for candle in venue().klines(symbol, timeframe, limit=2) if candle.is_closed]
-    if not newest:
-        raise CommandError(f"{symbol}: the venue has no closed candle of {timeframe}")
-    return candle_close_ms(timeframe, newest[-1].open_ms)
+def waiting(write: Callable[[str], object]) -> Klines:
+    return patient_klines(lambda seconds, why: write(f"waiting {seconds:.0f} s: {why}"))
 
 
 def has_workers() -> bool:

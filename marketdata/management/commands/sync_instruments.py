@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 
+from database.migrating import sqlite_migrate
 from marketdata.errors import LiquiError
 from marketdata.services import instruments_sync
 
@@ -16,6 +17,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(f"Asking {settings.BINANCE_API_BASE_URL}")
         try:
+            sqlite_migrate()
             result = instruments_sync()
         except LiquiError as error:
             raise CommandError(str(error)) from error

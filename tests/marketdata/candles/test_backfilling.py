@@ -1,8 +1,11 @@
 """Backfilling: what is missing is fetched once, in parts, here or by workers, and goes on after any interruption."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +19,7 @@ from django.db import connection
 from accounts.models import AuditEntry
 from marketdata.candles import backfilling
 from marketdata.candles.backfilling import backfill_parts, candles_backfill, patient_klines, source_timeframe
+from marketdata.candles.history import candle_history
 from marketdata.candles.queries import candles_read
 from marketdata.candles.services import candle_upsert
 from marketdata.candles.tasks import backfill_candles
@@ -23,10 +27,15 @@ from marketdata.errors import VenueBlocked, VenueRateLimited, VenueUnavailable
 from marketdata.management.commands import backfill_candles as command
 from marketdata.timeframes import DAY_MS, HOUR_MS, MINUTE_MS
 from marketdata.types import Candle
+from marketdata.venue import venue
+from tests.backend import sqlite_only
+from tests.live import ROOT, server_environment
 from tests.marketdata.candles.exchange import NOW, KlineExchange
 from tests.marketdata.candles.making import SYMBOL, T0, VENUE, candle
 
 pytestmark = pytest.mark.django_db
+
+HOUR_AGO = NOW - NOW % MINUTE_MS - HOUR_MS
 
 
 def stored(timeframe: str = "1m", symbol: str = SYMBOL) -> list[Candle]:
@@ -174,10 +183,64 @@ def test_times_that_make_no_sense_are_refused(klines: KlineExchange, arguments: 
         run(SYMBOL, *arguments)
 
 
-def test_a_venue_that_refuses_is_told_with_what_to_do(klines: KlineExchange) -> None:
-    klines.status = 451
-    with pytest.raises(CommandError, match=r"legal reasons.*Run the same command again"):
+@pytest.mark.parametrize(("status", "text"), [(451, "legal reasons"), (400, "400")])
+def test_what_trying_again_does_not_help_is_told_without_that_advice(
+    klines: KlineExchange, status: int, text: str
+) -> None:
+    klines.status = status
+    with pytest.raises(CommandError, match=text) as refused:
         run(SYMBOL, "--since", "2024-01-01", "--until", "2024-01-02")
+    assert "again" not in str(refused.value)
+
+
+def test_a_venue_that_stays_away_is_told_with_what_to_do(
+    klines: KlineExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
+    klines.status = 503
+    with pytest.raises(CommandError, match=r"503.*Run the same command again to go on"):
+        run(SYMBOL, "--since", "2024-01-01", "--until", "2024-01-02")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_end_of_the_window_is_waited_for_as_well(
+    klines: KlineExchange, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
+    monkeypatch.setattr("marketdata.venues.binance.rest.BinanceREST.check_limits", lambda rest: None)
+    klines.status, klines.headers, klines.refusals = status, {"Retry-After": "7"}, 2
+    text = run(SYMBOL, "--since", str(HOUR_AGO))
+    assert text.count("waiting ") == 2
+    assert len(stored()) == 60
+
+
+def test_the_command_asks_also_while_the_feed_collects_nothing_and_requests_do_not(
+    klines: KlineExchange, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.LIQUI_FEED = "none"
+    with pytest.raises(CommandError, match="is a simulated exchange") as refused:
+        run(SYMBOL, "--since", str(HOUR_AGO))
+    assert "again" not in str(refused.value)
+    assert not stored()
+    monkeypatch.setattr("marketdata.venues.binance.rest.SIMULATED_HEADER", "X-Nobody-Sends-This")
+    run(SYMBOL, "--since", str(HOUR_AGO))
+    assert len(stored()) == 60
+    klines.asked.clear()
+    with pytest.raises(VenueUnavailable, match="FEED=none"):
+        venue().klines(SYMBOL, "1m")
+    with pytest.raises(VenueUnavailable, match="FEED=none"):
+        candle_history("ETHUSDT", "1m", 5)
+    assert klines.asked == []
+
+
+@sqlite_only("a database server is the user's to prepare")
+def test_a_fresh_home_needs_nothing_else_before(klines: KlineExchange, tmp_path: Path) -> None:
+    environment = server_environment(tmp_path) | {"FEED": "simulated", "BINANCE_API_BASE_URL": klines.url}
+    arguments = ["backfill_candles", SYMBOL, "--since", str(T0), "--until", str(T0 + HOUR_MS)]
+    command = [sys.executable, "manage.py", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "60 candles stored of 60" in done.stdout
 
 
 def test_with_workers_it_is_a_group_over_symbols_and_parts(
