@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import structlog
+from django.conf import settings
 from django.db import Error as DatabaseError
 
 from marketdata.candles.asking import PAGE, VenueCandles, klines_between, venue_candles
@@ -16,10 +17,11 @@ from marketdata.candles.gaps import candle_count, first_open_ms, gaps_find, gaps
 from marketdata.candles.queries import candles_last
 from marketdata.candles.rolling import roll_up
 from marketdata.candles.services import candle_upsert
-from marketdata.errors import LiquiError
+from marketdata.errors import LiquiError, UnknownSymbol
 from marketdata.timeframes import DAY_MS, HOUR_MS, MINUTE_MS, TIMEFRAMES, candle_close_ms, candle_open_ms
 from marketdata.timeframes import candle_shifted_ms as shifted_ms
 from marketdata.types import Candle
+from marketdata.venue import COLLECTING_FEEDS
 from marketdata.venues.binance import VENUE
 
 logger = structlog.get_logger(__name__)
@@ -33,7 +35,8 @@ SEEDS_MS = {"1d": DAY_MS, "1h": HOUR_MS, "1m": MINUTE_MS}
 def candle_history(symbol: str, timeframe: str, limit: int, end_ms: int | None = None) -> list[Candle]:
     """The newest ``limit`` candles by rising time, the running one included; or of those that open before ``end_ms``.
 
-    Where the venue cannot be asked, what is stored; raises `LiquiError` when that is nothing.
+    Where the venue cannot be asked, what is stored, but nothing from before a hole that it may have candles of; raises
+    `LiquiError` when that is nothing.
     """
     return told(Asked(symbol, timeframe, limit, end_ms).answer())
 
@@ -82,6 +85,11 @@ def told(answer: Answer) -> list[Candle]:
     return answer.candles
 
 
+def may_have_more(trouble: LiquiError) -> bool:
+    """Whether anybody has what is not stored: not of a symbol that is not listed, nor where nothing is collected."""
+    return settings.LIQUI_FEED in COLLECTING_FEEDS and not isinstance(trouble, UnknownSymbol)
+
+
 @dataclass(slots=True)
 class Asked:
     """The newest ``limit`` candles that open in [start_ms, end_ms), and how they are found."""
@@ -102,12 +110,14 @@ class Asked:
         if self.timeframe == ROLLED:
             return self.rolled()
         self.read(self.end_ms)
-        trouble = None
+        venue, trouble = venue_candles(), None
         try:
-            self.complete(venue_candles())
+            self.complete(venue)
         except LiquiError as error:
             trouble = error
         self.store()
+        if trouble and may_have_more(trouble):
+            self.forget_before_unasked(venue)
         opens = sorted(open_ms for open_ms in self.found if open_ms >= self.start_ms)[-self.limit :]
         return Answer([self.found[open_ms] for open_ms in opens], trouble)
 
@@ -115,8 +125,13 @@ class Asked:
         """From days, of which the first three may be incomplete: they are beyond the limit then."""
         end_ms = None if self.end_ms is None else candle_close_ms(ROLLED, candle_open_ms(ROLLED, self.end_ms - 1))
         start_ms = first_open_ms(ROLLED, self.start_ms)
-        days = Asked(self.symbol, ROLLED_FROM, DAYS_ROLLED * self.limit, end_ms, start_ms).answer()
-        return Answer(roll_up(days.candles, ROLLED)[-self.limit :], days.trouble)
+        answer = Asked(self.symbol, ROLLED_FROM, DAYS_ROLLED * self.limit, end_ms, start_ms).answer()
+        days = answer.candles
+        if answer.trouble and days:
+            # What may be had is not all there: the first three may be incomplete within the limit as well.
+            first_ms = first_open_ms(ROLLED, days[0].open_ms)
+            days = [day for day in days if day.open_ms >= first_ms]
+        return Answer(roll_up(days, ROLLED)[-self.limit :], answer.trouble)
 
     def read(self, end_ms: int | None) -> None:
         stored = candles_last(VENUE, self.symbol, self.timeframe, self.limit, end_ms, self.start_ms)
@@ -129,11 +144,20 @@ class Asked:
         earliest_ms = max(first_open_ms(self.timeframe, self.start_ms), venue.begins.get(self.key, 0))
         window = range(max(shifted_ms(self.timeframe, last_ms, 1 - self.limit), earliest_ms), last_ms + 1)
         missing = [gap for gap in self.gaps(window) if venue.may_have(self.key, gap)]
-        for gap in gaps_joined(self.timeframe, missing, PAGE):
+        # The newest first: they are certain when the venue wants no more requests.
+        for gap in reversed(gaps_joined(self.timeframe, missing, PAGE)):
             for page in klines_between(venue.klines, self.symbol, self.timeframe, gap):
                 self.take(page)
-        for gap in self.gaps(window) if missing else ():
-            venue.lacks(self.key, gap, may_be_beginning=gap.start == window.start)
+            for hole in self.gaps(gap):
+                venue.lacks(self.key, hole, may_be_beginning=hole.start == window.start)
+
+    def forget_before_unasked(self, venue: VenueCandles) -> None:
+        """The two sides of a hole that the venue may have candles of must not look like neighbours."""
+        opens = sorted(self.found)
+        start_ms = max(opens[0], venue.begins.get(self.key, 0)) if opens else 0
+        holes = gaps_find(self.timeframe, start_ms, opens[-1], opens) if opens else []
+        certain_ms = max((hole.stop for hole in holes if venue.may_have(self.key, hole)), default=0)
+        self.found = {open_ms: candle for open_ms, candle in self.found.items() if open_ms >= certain_ms}
 
     def last_open(self, venue: VenueCandles) -> int | None:
         """When the last candle opens that is asked for and exists; the venue's newest are found on the way."""

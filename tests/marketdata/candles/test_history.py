@@ -22,13 +22,14 @@ from marketdata.timeframes import (
     candle_shifted_ms,
 )
 from marketdata.types import Candle, CandleSource
-from marketdata.venue import venue_reset
+from marketdata.venue import Venue, venue_reset
 from tests.marketdata.candles.exchange import NOW, KlineExchange
 from tests.marketdata.candles.making import SYMBOL, T0, VENUE, candle
 
 pytestmark = pytest.mark.django_db
 
 ALL = 2**40 * 2
+real_klines = Venue.klines
 
 
 @pytest.fixture(autouse=True)
@@ -153,6 +154,88 @@ def test_without_the_venue_the_stored_ones_are_the_answer(klines: KlineExchange)
     assert candles_between(SYMBOL, "1m", made[3].open_ms, made[6].open_ms) == made[3:6]
     with pytest.raises(VenueUnavailable, match="503"):
         candle_history(SYMBOL, "1h", 10)
+
+
+def allow(monkeypatch: pytest.MonkeyPatch, requests: int) -> None:
+    """The venue wants no more than so many requests from now on."""
+    left = iter(range(requests))
+
+    def klines(*wanted: Any, **window: Any) -> list[Candle]:
+        if next(left, None) is None:
+            raise VenueRateLimited("the weight of this minute is used up", 7.0)
+        return real_klines(*wanted, **window)
+
+    monkeypatch.setattr(Venue, "klines", klines)
+    venue_reset()
+
+
+def with_two_holes(klines: KlineExchange) -> list[Candle]:
+    """The last 3000 minutes, of which two holes of 1100 each are not stored."""
+    made = klines.candles("1m", NOW - 3000 * MINUTE_MS, NOW)[:-1]
+    candle_upsert(made[:200] + made[1300:1700] + made[2800:])
+    return made
+
+
+@pytest.mark.parametrize(("requests", "first"), [(0, 2800), (1, 2800), (2, 1300), (3, 1300), (4, 0)])
+def test_the_sides_of_a_hole_that_could_not_be_asked_for_are_never_joined(
+    klines: KlineExchange, monkeypatch: pytest.MonkeyPatch, requests: int, first: int
+) -> None:
+    """Each hole takes two requests, and the newer one is filled first."""
+    made = with_two_holes(klines)
+    allow(monkeypatch, requests)
+    assert candle_history(SYMBOL, "1m", len(made), made[-1].open_ms + 1) == made[first:]
+    window = made[0].open_ms, made[-1].open_ms + 1
+    allow(monkeypatch, 0)
+    assert candles_between(SYMBOL, "1m", *window) == made[first:]
+    assert candle_history(SYMBOL, "1m", 100, made[200].open_ms) == made[100:200], "what is before is there for who asks"
+    allow(monkeypatch, 9)
+    assert candles_between(SYMBOL, "1m", *window) == made
+
+
+def test_the_newest_candles_are_not_joined_to_those_of_weeks_ago(
+    klines: KlineExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candle_upsert(klines.candles("1h", NOW - 40 * DAY_MS, NOW - 20 * DAY_MS))
+    allow(monkeypatch, 1)
+    assert candle_history(SYMBOL, "1h", 900) == klines.last("1h", 99)
+
+
+def test_the_sides_of_a_hole_that_nobody_can_fill_stay_together(
+    klines: KlineExchange, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    made = klines.candles("1m", NOW - 30 * MINUTE_MS, NOW)[:-1]
+    klines.lacks = {each.open_ms for each in made[10:20]}
+    rest = made[:10] + made[20:]
+    candle_upsert(rest)
+    asked = SYMBOL, "1m", len(made), made[-1].open_ms + 1
+    assert candle_history(*asked) == rest
+    candle_upsert([msgspec.structs.replace(each, symbol="GONEUSDT") for each in rest])
+    klines.unknown = {"GONEUSDT"}
+    assert len(candle_history("GONEUSDT", *asked[1:])) == len(rest)
+    allow(monkeypatch, 0)
+    assert candle_history(*asked) == made[20:]
+    settings.LIQUI_FEED = "none"
+    assert candle_history(*asked) == rest
+
+
+def test_a_hole_that_was_asked_for_in_the_same_request_is_known(
+    klines: KlineExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = klines.candles("1m", NOW - 3000 * MINUTE_MS, NOW)[:-1]
+    klines.lacks = {each.open_ms for each in made[2000:2010]}
+    candle_upsert(made[:100] + made[900:2000] + made[2010:])
+    allow(monkeypatch, 1)
+    assert candle_history(SYMBOL, "1m", len(made), made[-1].open_ms + 1) == made[900:2000] + made[2010:]
+
+
+def test_three_days_that_are_not_all_there_are_not_given_while_the_venue_cannot_be_asked(
+    klines: KlineExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = klines.candles("1d", candle_open_ms("3d", NOW) - 9 * DAY_MS, NOW)
+    candle_upsert([*days[:1], *days[2:-1]])
+    allow(monkeypatch, 0)
+    found = candle_history(SYMBOL, "3d", 4)
+    assert [each.open_ms for each in found] == [each.open_ms for each in days[3:-1:3]]
 
 
 def test_a_venue_that_is_away_is_left_alone_for_a_moment(klines: KlineExchange, monkeypatch: Any) -> None:
