@@ -168,12 +168,16 @@ class MarketHub:
     async def join_groups(self) -> None:
         if self.channel is None:
             return
+        # Meanwhile the layer may fail, and the next channel begins as a member of nothing.
+        channel = self.channel
         for feed in self.replicas.keys() - self.joined:
-            await self.layer.group_add(feed.group, self.channel)
+            await self.layer.group_add(feed.group, channel)
+            if channel != self.channel:
+                return
             self.joined.add(feed)
         for feed in self.joined - self.replicas.keys():
             self.joined.discard(feed)
-            await self.layer.group_discard(feed.group, self.channel)
+            await self.layer.group_discard(feed.group, channel)
 
     async def send(self, demand: Demand) -> None:
         layer: Any = self.layer or get_channel_layer()
@@ -198,7 +202,11 @@ class MarketHub:
             await asyncio.sleep(TICK_S)
             now_s = time.monotonic()
             for replica in tuple(self.replicas.values()):
-                replica.tick(now_s)
+                try:
+                    replica.tick(now_s)
+                except Exception:
+                    # As in `heard`.
+                    logger.exception("what time does to market data has failed", feed=replica.feed)
                 if replica.lacks_beginning:
                     self.ask_again(replica.feed)
 

@@ -6,6 +6,8 @@ import time
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from marketdata.books.parameters import BookParameters
 from streams.market.books import BookReplica
 from streams.market.hub import MarketHub
@@ -13,6 +15,7 @@ from streams.market.replica import QUIET_S
 from streams.market.trades import TradesReplica
 from streams.market_messages import FeedKind, FeedState, NewTrades, Tape
 from tests.streams.market.collector import BTC, SYMBOL, Reader, Wire, delta, feed, run, snapshot, trade
+from tests.streams.simulator.running import until
 
 BOOK, TRADES = feed(FeedKind.BOOK), feed(FeedKind.TRADES)
 ONE = BookParameters(5, Decimal("0.1"))
@@ -119,6 +122,44 @@ def test_a_missed_change_has_the_book_asked_for_again() -> None:
     run(scenario)
 
 
+def test_a_fault_in_one_feed_does_not_stop_the_clock_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(wire: Wire, hub: MarketHub) -> None:
+        book, trades = book_of(hub), trades_of(hub)
+        ticks: list[float] = []
+
+        def fail(now_s: float) -> None:
+            raise ValueError("a fault of our own")
+
+        monkeypatch.setattr(book, "tick", fail)
+        monkeypatch.setattr(trades, "tick", ticks.append)
+        await until(lambda: len(ticks) > 3)
+
+    run(scenario)
+
+
+def test_a_feed_is_joined_again_where_the_layer_has_failed_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(wire: Wire, hub: MarketHub) -> None:
+        book_of(hub)
+        await wire.demand(lambda demand: demand.feeds == [BOOK])
+        add, failed = hub.layer.group_add, []
+
+        async def failing(group: str, channel: str) -> None:
+            await add(group, channel)
+            if not failed:
+                failed.append(channel)
+                hub.channel = await hub.layer.new_channel()
+                hub.joined.clear()
+
+        monkeypatch.setattr(hub.layer, "group_add", failing)
+        trades_of(hub)
+        await until(lambda: bool(failed))
+        assert hub.joined == set()
+        hub.changed.set()
+        await until(lambda: hub.joined == {BOOK, TRADES})
+
+    run(scenario)
+
+
 def test_onlookers_are_told_once_that_a_book_is_not_live_and_see_it_again_when_it_is() -> None:
     async def scenario(wire: Wire, hub: MarketHub) -> None:
         replica, reader = book_of(hub), Reader()
@@ -127,7 +168,7 @@ def test_onlookers_are_told_once_that_a_book_is_not_live_and_see_it_again_when_i
         replica.join(ONE, outgoing)
         await wire.publish(BOOK, snapshot(10))
         await bid_of(reader)
-        lost = FeedState(kind=FeedKind.BOOK, symbol=SYMBOL, is_live=False, reason="the connection was lost")
+        lost = FeedState(kind=FeedKind.BOOK, symbol=SYMBOL, reason="the connection was lost")
         for _ in range(2):
             await wire.publish(BOOK, lost)
         assert json.loads(await reader.next()) == {
