@@ -159,8 +159,8 @@ class Period:
         self.sum.add(part)
 
     def take(self, candle: Candle) -> bool:
-        """Whether it counts: not so where that minute has been added up already."""
-        if candle.open_ms < self.sum.end_ms:
+        """Whether it counts: not so where that minute has been added up already, or more is known of it."""
+        if candle.open_ms < self.sum.end_ms or is_outdone(candle, self.minutes.get(candle.open_ms)):
             return False
         self.minutes[candle.open_ms] = candle
         if len(self.minutes) > REPLACEABLE:
@@ -172,3 +172,10 @@ class Period:
         for open_ms in sorted(self.minutes):
             sum.add(self.minutes[open_ms])
         return sum.candle()
+
+
+def is_outdone(candle: Candle, known: Candle | None) -> bool:
+    """Whether this is an earlier state of the minute: of two collectors one may be behind the other."""
+    if known is None or candle.is_closed:
+        return False
+    return known.is_closed or candle.volume < known.volume

@@ -173,6 +173,17 @@ def test_a_minute_may_be_corrected_until_it_is_added_up() -> None:
     assert running.take(candle(T0 - 2 * HOUR_MS)) == []
 
 
+def test_of_two_collectors_the_one_that_is_behind_does_not_take_a_minute_back() -> None:
+    running = RunningCandle("5m")
+    first = candle(T0)
+    (now,) = running.take(changed(first, volume=Decimal(10), is_closed=False))
+    assert running.take(changed(first, volume=Decimal(9), is_closed=False)) == []
+    (now,) = running.take(changed(first, volume=Decimal(11)))
+    assert running.take(changed(first, volume=Decimal(12), is_closed=False)) == [], "it is over"
+    (now,) = running.take(changed(first, volume=Decimal(8)))
+    assert now.volume == 8, "the venue's last word"
+
+
 def test_a_seed_of_longer_parts_holds_their_minutes() -> None:
     running = RunningCandle("1d")
     running.seed([candle(T0, timeframe="1h"), candle(T0 + HOUR_MS)])
