@@ -1,5 +1,6 @@
 """Celery tasks of candles: thin, safe to run twice and at once."""
 
+import random
 from typing import Any
 
 import structlog
@@ -13,8 +14,8 @@ from marketdata.errors import LiquiError, VenueRateLimited, VenueUnavailable
 
 logger = structlog.get_logger(__name__)
 
-RETRIES = 20
 RETRY_S = 30.0
+SPREAD_S = 5.0  # over which parts that wait for the same minute come again
 
 
 @shared_task(name="marketdata.build_candles")
@@ -38,14 +39,16 @@ def repair_candles(symbol: str | None = None, start_ms: int | None = None, end_m
         logger.info("candles repaired", minutes=repair.minutes, stored=repair.stored)
 
 
-@shared_task(name="marketdata.backfill_candles", bind=True, max_retries=RETRIES)
+# However often: of a long backfill most parts wait for their share of the venue's weight, and an outage may last.
+@shared_task(name="marketdata.backfill_candles", bind=True, max_retries=None)
 def backfill_candles(self: Any, symbol: str, timeframe: str, start_ms: int, end_ms: int) -> None:
     """Fetch what is missing in [start_ms, end_ms). A venue that wants to be left alone is; other work goes on."""
     try:
         stored = candles_backfill(symbol, timeframe, start_ms, end_ms)
     except VenueRateLimited as error:
-        raise self.retry(exc=error, countdown=error.retry_after_s) from error
+        raise self.retry(exc=error, countdown=error.retry_after_s + random.uniform(0, SPREAD_S)) from error
     except VenueUnavailable as error:
+        logger.warning(f"a backfill waits: {error}", symbol=symbol, timeframe=timeframe, start_ms=start_ms)
         raise self.retry(exc=error, countdown=RETRY_S) from error
     except LiquiError as error:
         logger.error(f"a backfill has failed: {error}", symbol=symbol, timeframe=timeframe)
