@@ -59,8 +59,8 @@ def segment_rows(
 
 
 def as_decimal(value: Any) -> Decimal:
-    """SQLite's sums are floats."""
-    return value if isinstance(value, Decimal) else Decimal(repr(value))
+    """SQLite's sums are floats, whose first 15 digits count: what is beyond comes of adding."""
+    return value if isinstance(value, Decimal) else Decimal(f"{value:.15g}")
 
 
 def symbol_is_stored(symbol: str) -> bool:
