@@ -16,6 +16,11 @@ def instruments_exist() -> bool:
     return InstrumentRow.objects.exists()
 
 
+def instruments_listed() -> bool:
+    """Whether a venue has ever been asked for its list: a row of the user's own, or an import's, is none."""
+    return InstrumentRow.objects.exclude(last_seen_ms=None).exists()
+
+
 def instruments_rows() -> list[InstrumentRow]:
     """Every symbol once, in the order in which they became known."""
     rows: dict[str, InstrumentRow] = {}

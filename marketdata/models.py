@@ -12,9 +12,10 @@ class InstrumentRow(models.Model):
     """One instrument. Every column but the name has a default in the database itself, so that a plain
     ``INSERT INTO symbols (symbol, exchange, asset_type, is_active)`` is enough; what it leaves out stays empty.
 
-    ``is_active`` may be switched off by hand, and stays so. ``exchange_form`` is for those who read the table:
-    BTC/USDT:USDT. ``last_price`` and ``volume_24h`` (in quote asset) are the venue's at ``volume_at_ms``. Times are ms
-    UTC.
+    ``is_active`` may be switched off by hand, and stays so: ``is_switched_off`` is what the sync remembers of that
+    while the venue itself does not trade the instrument. ``exchange_form`` is for those who read the table:
+    BTC/USDT:USDT.
+    ``last_price`` and ``volume_24h`` (in quote asset) are the venue's at ``volume_at_ms``. Times are ms UTC.
     """
 
     symbol = models.CharField(max_length=64)
@@ -27,6 +28,7 @@ class InstrumentRow(models.Model):
     tick_size = models.DecimalField(max_digits=30, decimal_places=15, null=True)
     lot_size = models.DecimalField(max_digits=30, decimal_places=15, null=True)
     is_active = models.BooleanField(db_default=True)
+    is_switched_off = models.BooleanField(db_default=False)
     first_seen_ms = models.BigIntegerField(null=True)
     last_seen_ms = models.BigIntegerField(null=True)
     exchange_form = models.CharField(max_length=128, db_default="")

@@ -18,6 +18,7 @@ from marketdata.models import InstrumentRow
 from marketdata.types import Instrument
 from marketdata.venue import COLLECTING_FEEDS, venue
 from marketdata.venues.binance import VENUE
+from marketdata.venues.binance.listing import TRADING
 
 logger = structlog.get_logger(__name__)
 
@@ -145,11 +146,13 @@ def upsert(rows: Sequence[InstrumentRow], columns: Sequence[str]) -> None:
 @transaction.atomic
 def instruments_store(venue: str, listed: Sequence[Instrument], now_ms: int) -> SyncResult:
     """Store all instruments that a venue lists. Those that it does not list any more stay, inactive."""
+    switches_note(venue)
     known = {row.symbol: row for row in InstrumentRow.objects.filter(exchange=venue)}
     rows = [listed_row(instrument, known.get(instrument.symbol), now_ms) for instrument in listed]
     upsert(rows, WRITTEN)
     instruments_changed()
-    gone = known.keys() - {row.symbol for row in rows}
+    # What the venue has never listed it cannot delist.
+    gone = {symbol for symbol, row in known.items() if row.last_seen_ms is not None} - {row.symbol for row in rows}
     delisted = InstrumentRow.objects.filter(exchange=venue, symbol__in=gone).exclude(status=DELISTED)
     return SyncResult(
         listed=len(rows),
@@ -173,15 +176,17 @@ def listed_row(instrument: Instrument, known: InstrumentRow | None, now_ms: int)
         lot_size=instrument.lot_size,
         price_precision=instrument.price_precision,
         quantity_precision=instrument.quantity_precision,
-        is_active=instrument.is_active and not is_switched_off(known, instrument.status),
+        is_active=instrument.is_active and not (known is not None and known.is_switched_off),
         first_seen_ms=now_ms,
         last_seen_ms=now_ms,
     )
 
 
-def is_switched_off(known: InstrumentRow | None, status: str) -> bool:
-    """Whether the user made it inactive: nothing that the venue says has changed since, or it never said anything."""
-    return known is not None and not known.is_active and known.status in ("", status)
+def switches_note(venue: str) -> None:
+    """Remember what the user has switched off and on since: what the venue trades is inactive by the user alone."""
+    rows = InstrumentRow.objects.filter(exchange=venue)
+    rows.filter(is_active=False, is_switched_off=False, status__in=["", TRADING]).update(is_switched_off=True)
+    rows.filter(is_active=True, is_switched_off=True).update(is_switched_off=False)
 
 
 def differs(row: InstrumentRow, known: InstrumentRow) -> bool:

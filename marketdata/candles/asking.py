@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from threading import Lock
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from marketdata.candles.gaps import candle_count
 from marketdata.errors import VenueRateLimited, VenueUnavailable
@@ -26,7 +25,7 @@ class VenueCandles:
     """A venue, and what this process knows of its candles. Threads share it. Asking raises `LiquiError`."""
 
     def __init__(self, asked: Venue) -> None:
-        self.ask = asked.klines
+        self.venue = asked
         self.lock = Lock()
         self.away_until_s, self.reason = 0.0, ""
         self.begins: dict[Key, int] = {}  # nothing opens before
@@ -38,7 +37,7 @@ class VenueCandles:
         if time.monotonic() < self.away_until_s:
             raise VenueUnavailable(self.reason)
         try:
-            return self.ask(symbol, timeframe, **window)
+            return self.venue.klines(symbol, timeframe, **window)
         except VenueRateLimited:
             raise
         except VenueUnavailable as error:
@@ -86,17 +85,17 @@ class VenueCandles:
             what[key] = value
 
 
-known: WeakKeyDictionary[Venue, VenueCandles] = WeakKeyDictionary()
-known_lock = Lock()
+last: list[VenueCandles] = []  # one at most
+last_lock = Lock()
 
 
 def venue_candles() -> VenueCandles:
     """Of the venue that the settings name now: another one has other candles."""
     asked = venue()
-    with known_lock:
-        if asked not in known:
-            known[asked] = VenueCandles(asked)
-        return known[asked]
+    with last_lock:
+        if not last or last[0].venue is not asked:
+            last[:] = [VenueCandles(asked)]
+        return last[0]
 
 
 def klines_between(klines: Klines, symbol: str, timeframe: str, gap: range) -> Iterator[list[Candle]]:

@@ -12,7 +12,7 @@ from django.conf import settings
 from marketdata.clock import clock_ms
 from marketdata.errors import LiquiError
 from marketdata.errors import SymbolNotFound as SymbolNotFound  # for those who look symbols up
-from marketdata.instruments import instrument_find, instruments_exist, instruments_rows
+from marketdata.instruments import instrument_find, instruments_exist, instruments_listed, instruments_rows
 from marketdata.models import InstrumentRow
 from marketdata.services import instruments_list, tickers_sync
 from marketdata.suggestions import not_found_text, suggest
@@ -86,10 +86,13 @@ def symbols_traded() -> list[Traded]:
 
 def traded_unsorted() -> list[Traded]:
     """In the venue's own order."""
-    if symbols_origin() is Origin.BUILTIN:
-        return [Traded(instrument) for instrument in BUILTIN.values()]
-    oldest_ms = clock_ms() - VOLUME_LIFE_MS
-    return [traded(row, oldest_ms) for row in instruments_rows() if row.is_active]
+    stand_ins = BUILTIN.values() if symbols_origin() is Origin.BUILTIN else ()
+    rows, oldest_ms = instruments_rows(), clock_ms() - VOLUME_LIFE_MS
+    known = {row.symbol for row in rows}
+    return [
+        *(Traded(instrument) for instrument in stand_ins if instrument.symbol not in known),
+        *(traded(row, oldest_ms) for row in rows if row.is_active),
+    ]
 
 
 def traded(row: InstrumentRow, oldest_ms: int) -> Traded:
@@ -98,14 +101,17 @@ def traded(row: InstrumentRow, oldest_ms: int) -> Traded:
 
 
 def symbols_origin() -> Origin:
-    """Where symbols come from now. An empty table is filled first, by one of all threads, the others wait for it."""
+    """Where symbols come from now. A table without the venue's is filled first, by one of all threads, the others wait.
+
+    Rows of the user's own, and of imports, are known beside the built-in ones.
+    """
     global failed_at
-    if instruments_exist():
+    if instruments_listed():
         return Origin.TABLE
     if settings.LIQUI_FEED not in COLLECTING_FEEDS:
-        return Origin.NONE
+        return Origin.TABLE if instruments_exist() else Origin.NONE
     with filling:
-        if instruments_exist():
+        if instruments_listed():
             return Origin.TABLE
         if failed_at is None or time.monotonic() - failed_at >= RETRY_S:
             failed_at = None if instruments_filled() else time.monotonic()

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from marketdata.candles.services import candle_upsert, candles_mark
 from marketdata.clock import clock_ms
 from marketdata.errors import FeedMismatch, LiquiError, VenuePayloadError
-from marketdata.models import InstrumentRow
+from marketdata.instruments import instruments_listed
 from marketdata.services import instruments_sync
 from marketdata.types import Liquidation
 from marketdata.venue import REAL_FEEDS
@@ -313,8 +313,7 @@ class Collector:
 def instruments_fill() -> str | None:
     """Ask the venue for its instruments unless there are some; why that did not work."""
     try:
-        # A row of the user's own is no list.
-        if not InstrumentRow.objects.exclude(last_seen_ms=None).exists():
+        if not instruments_listed():
             result = instruments_sync()
             logger.info("instruments listed", listed=result.listed)
     except (LiquiError, DatabaseError) as error:

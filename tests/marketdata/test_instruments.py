@@ -82,6 +82,36 @@ def test_what_a_user_switched_off_stays_off(listing: Exchange) -> None:
     assert stored() == {"BTCUSDT": ("TRADING", True), "ETHUSDT": ("TRADING", False)}
 
 
+@pytest.mark.parametrize("while_off", ["BREAK", "SETTLING", None])
+def test_what_a_user_switched_off_stays_off_whatever_the_venue_does_meanwhile(
+    listing: Exchange, while_off: str | None
+) -> None:
+    """None: it is not even listed for a while."""
+    others = [listed("BTCUSDT")]
+    listing.lists(*others, listed("ETHUSDT"))
+    instruments_sync()
+    InstrumentRow.objects.filter(symbol="ETHUSDT").update(is_active=False)
+    listing.lists(*others, *([listed("ETHUSDT", status=while_off)] if while_off else []))
+    instruments_sync()
+    instruments_sync()
+    listing.lists(*others, listed("ETHUSDT"))
+    instruments_sync()
+    assert stored()["ETHUSDT"] == ("TRADING", False)
+    InstrumentRow.objects.filter(symbol="ETHUSDT").update(is_active=True)
+    listing.lists(*others, listed("ETHUSDT", status="BREAK"))
+    instruments_sync()
+    listing.lists(*others, listed("ETHUSDT"))
+    instruments_sync()
+    assert stored()["ETHUSDT"] == ("TRADING", True)
+
+
+def test_a_row_of_the_users_own_is_not_delisted_by_a_venue_that_never_listed_it(listing: Exchange) -> None:
+    InstrumentRow.objects.create(symbol="OWNUSDT")
+    listing.lists(listed("BTCUSDT"))
+    assert instruments_sync() == SyncResult(listed=1, added=1, changed=0, delisted=0)
+    assert stored()["OWNUSDT"] == ("", True)
+
+
 @pytest.mark.parametrize("is_active", [True, False])
 def test_a_plain_insert_is_enough_and_a_sync_fills_in_the_rest(listing: Exchange, is_active: bool) -> None:
     with connection.cursor() as cursor:

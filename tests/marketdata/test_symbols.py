@@ -82,7 +82,7 @@ def test_a_table_that_another_fills_between_two_looks_hides_nothing(
         found = look(symbol)
         if not missed:
             missed.append(found)
-            InstrumentRow.objects.create(symbol="BTCUSDT", exchange="binance")
+            InstrumentRow.objects.create(symbol="BTCUSDT", exchange="binance", last_seen_ms=1)
         return found
 
     monkeypatch.setattr(service, "instrument_find", filled_after_the_first_look)
@@ -139,8 +139,8 @@ def test_while_nothing_was_ever_listed_a_short_list_stands_in() -> None:
     with pytest.raises(SymbolNotFound, match=r"Did you mean: BTCUSDT, ETHUSDT, BNBUSDT\?"):
         symbol_find("NOPEUSDT")
     assert len(symbols_active()) == 28
-    # Whatever is in the table is the truth, however little that is.
-    InstrumentRow.objects.create(symbol="MINEUSDT")
+    # What was listed once is the truth, however little that is.
+    InstrumentRow.objects.create(symbol="MINEUSDT", last_seen_ms=1)
     assert symbols_origin() is Origin.TABLE
     assert [instrument.symbol for instrument in symbols_active()] == ["MINEUSDT"]
     assert symbol_known("BTCUSDT") is None
@@ -178,14 +178,16 @@ def test_the_most_traded_come_first_and_those_without_a_volume_last_by_name() ->
         ("EUSDT", "9", VOLUME_LIFE_MS + 60_000),
     ):
         InstrumentRow.objects.create(symbol=symbol, volume_24h=volume, volume_at_ms=now_ms - age_ms, last_price="2")
-    InstrumentRow.objects.create(symbol="OFFUSDT", volume_24h="99", volume_at_ms=now_ms, is_active=False)
+    InstrumentRow.objects.create(
+        symbol="OFFUSDT", volume_24h="99", volume_at_ms=now_ms, is_active=False, last_seen_ms=1
+    )
     traded = symbols_traded()
     assert [each.instrument.symbol for each in traded] == ["AUSDT", "CUSDT", "BUSDT", "DUSDT", "EUSDT"]
     assert [each.volume_24h for each in traded] == [7, 5, None, 0, None]
 
 
 def test_of_a_name_that_several_venues_have_the_first_one_counts() -> None:
-    InstrumentRow.objects.create(symbol="BTCUSDT", exchange="binance", tick_size="0.1")
+    InstrumentRow.objects.create(symbol="BTCUSDT", exchange="binance", tick_size="0.1", last_seen_ms=1)
     InstrumentRow.objects.create(symbol="BTCUSDT", exchange="bybit", tick_size="0.5")
     InstrumentRow.objects.create(symbol="ETHUSDT", exchange="bybit")
     assert [(each.symbol, each.venue) for each in symbols_active()] == [("BTCUSDT", "binance"), ("ETHUSDT", "bybit")]
@@ -215,6 +217,25 @@ def test_a_symbol_whose_assets_are_not_known_is_shown_by_its_name() -> None:
     InstrumentRow.objects.create(symbol="AAPL", exchange="nasdaq")
     instrument = symbol_find("AAPL")
     assert (instrument.ui_name, instrument.exchange_form) == ("AAPL", "AAPL")
+
+
+def test_rows_of_the_users_own_stand_beside_the_built_in_ones_until_the_venue_is_asked(
+    live: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    InstrumentRow.objects.create(symbol="NEWUSDT", exchange="binance")
+    InstrumentRow.objects.create(symbol="ETHUSDT", exchange="binance", is_active=False)
+    live.status = 503
+    assert symbols_origin() is Origin.BUILTIN
+    assert symbol_find("BTCUSDT").symbol == "BTCUSDT"
+    assert symbol_find("NEWUSDT").is_swap
+    names = [instrument.symbol for instrument in symbols_active()]
+    assert "NEWUSDT" in names
+    assert "ETHUSDT" not in names
+    assert len(names) == len(BUILTIN)
+    monkeypatch.setattr(service, "RETRY_S", 0.0)
+    live.status = 200
+    live.lists(listed("BTCUSDT"))
+    assert sorted(instrument.symbol for instrument in symbols_active()) == ["BTCUSDT", "NEWUSDT"]
 
 
 def test_what_was_forgotten_is_asked_for_again(live: Exchange) -> None:
