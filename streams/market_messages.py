@@ -46,12 +46,11 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedState(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
-    """Whether a feed is live. ``reason`` says to a person why not."""
+    """A feed is not live. ``reason`` says to a person why."""
 
     kind: FeedKind
     symbol: str
-    is_live: bool
-    reason: str = ""
+    reason: str
 
 
 class NewTrades(msgspec.Struct, frozen=True, kw_only=True, tag="trades"):

@@ -111,6 +111,12 @@ class Follower:
         self.resume_at = 0.0
         self.wake.set()
 
+    def renew_if_silent(self, silence_s: float, now_ms: int) -> None:
+        """As `reconnect`, where no data have come for so long."""
+        data_ms = max((session.liveness.data_ms for session in self.sessions.values()), default=now_ms)
+        if self.is_connected and now_ms - data_ms > silence_s * 1000:
+            self.renewal.set()
+
     def reconnect(self) -> None:
         """Have another connection take over now; this one is read until it has."""
         self.retry_now()

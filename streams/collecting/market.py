@@ -1,14 +1,16 @@
 """Market data on demand: what web processes want is subscribed, kept, and sent to them, as long as they want it."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from zlib import crc32
 
 import structlog
 from django.conf import settings
 
+from marketdata.clock import clock_ms
 from marketdata.errors import VenuePayloadError
 from marketdata.types import DepthDelta, Kline, Trade
 from marketdata.venues.binance.routes import Route, stream_name, stream_url
@@ -194,7 +196,9 @@ class Market:
 
     def open(self, route: Route, streams: Sequence[str], changed: Callable[[], None]) -> Follower:
         url = stream_url(settings.BINANCE_WS_BASE_URL, route)
-        return Follower(url, streams, self.times, self.haste, self.frame, self.refuse, on_change=changed)
+        # A symbol may be traded once an hour: silence is no fault of a connection that answers pings.
+        times = replace(self.times, silence_s=math.inf)
+        return Follower(url, streams, times, self.haste, self.frame, self.refuse, on_change=changed)
 
     def gained(self, streams: Set[str]) -> None:
         for stream in streams:
@@ -263,6 +267,7 @@ class Market:
             self.ticked_s = now_s
             self.reconcile()
             self.compare_books(now_s)
+            self.subscriptions.renew_silent(self.times.silence_s, clock_ms())
             if (now_ms := self.clock.now_ms(now_s)) is not None:
                 for symbol, candles in self.candles.items():
                     candles.tick(now_ms, is_current=self.tapes[symbol].is_current)

@@ -61,7 +61,7 @@ class Post:
         # Another collector may have the feed alive, and be heard in between.
         if reason != before or now_s - said_s >= SAME_REASON_S:
             self.said[feed] = reason, now_s
-            self.post(feed, FeedState(kind=feed.kind, symbol=feed.symbol, is_live=False, reason=reason))
+            self.post(feed, FeedState(kind=feed.kind, symbol=feed.symbol, reason=reason))
 
     def forget(self, feeds: Iterable[Feed]) -> None:
         """These are not kept any more."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from marketdata.venues.binance.routes import MAX_STREAMS, Route, route_of
+from streams.collecting.chores import chore
 from streams.collecting.follower import Follower
 
 logger = structlog.get_logger(__name__)
@@ -90,7 +91,7 @@ class Subscriptions:
             self.changed(line)
 
         follower = self.open(route, [stream], changed)
-        line = Line(route, {stream}, follower, asyncio.create_task(follower.run()))
+        line = Line(route, {stream}, follower, chore(follower.run()))
         return line
 
     def tell(self, line: Line) -> None:
@@ -114,6 +115,11 @@ class Subscriptions:
         for line in self.lines:
             if stream in line.streams:
                 line.follower.reconnect()
+
+    def renew_silent(self, silence_s: float, now_ms: int) -> None:
+        """As `renew`, for all lines on which nothing has come for so long."""
+        for line in self.lines:
+            line.follower.renew_if_silent(silence_s, now_ms)
 
     def reconnect(self) -> None:
         for line in self.lines:

@@ -40,6 +40,8 @@ class TapeKeeper:
         self.pending: list[Trade] = []
         self.soon = Soon(BATCH_S, self.flush)
         self.task: asyncio.Task[None] | None = None
+        self.lacks_history = False  # it was not to be had in time
+        self.late: asyncio.Task[None] | None = None
 
     @property
     def is_live(self) -> bool:
@@ -129,12 +131,19 @@ class TapeKeeper:
                     continue
             except LiquiError as error:
                 fault = error
+                self.tell(str(error))
             attempts += 1
             wait_s = self.asker.pause_s(attempts, fault)
             if time.monotonic() + wait_s > until_s:
                 self.give_up(fault)
             else:
                 await asyncio.sleep(wait_s)
+
+    def tell(self, reason: str) -> None:
+        """Why it takes so long until it is live."""
+        if not self.is_joined:
+            self.reason = reason
+            self.answer()
 
     async def ask(self) -> bool:
         """One request to the venue; whether it has brought the tape forward. Raises `LiquiError`."""
@@ -189,7 +198,22 @@ class TapeKeeper:
         else:
             logger.warning("a tape begins without the past trades", symbol=self.symbol, reason=reason)
             self.tape.give_up()
+            self.lacks_history = True
             self.joined_from_history()
+
+    async def have_history(self) -> None:
+        """Ask for what came before the tape's beginning until the venue tells it."""
+        attempts, fault = 1, None
+        while self.lacks_history:
+            await asyncio.sleep(self.asker.pause_s(attempts, fault))
+            try:
+                history = await self.asker.ask(lambda venue: venue.agg_trades(self.symbol, limit=PAGE))
+            except LiquiError as error:
+                attempts, fault = attempts + 1, error
+            else:
+                self.lacks_history = False
+                self.handed_on(self.tape.last, self.tape.seed(history))
+                self.answer()
 
     def joined_from_history(self) -> None:
         if self.candles is not None:
@@ -200,6 +224,8 @@ class TapeKeeper:
         if not self.is_joined:
             self.is_joined = True
             self.answer()
+            if self.lacks_history:
+                self.late = chore(self.have_history())
             if self.candles is not None:
                 self.candles.gained()
 
@@ -208,6 +234,7 @@ class TapeKeeper:
 
     def cancel(self) -> None:
         self.soon.cancel()
-        if self.task is not None:
-            self.task.cancel()
-            self.task = None
+        for task in (self.task, self.late):
+            if task is not None:
+                task.cancel()
+        self.task = self.late = None

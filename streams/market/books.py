@@ -20,7 +20,7 @@ from streams.outgoing import Outgoing
 
 INTERVAL_S = 0.1  # between two frames of a connection, on average
 HEAVY_LIMIT = 200  # levels from which on a frame takes milliseconds, and is made in a thread
-EXPECTED_S = 5.0  # until a book that was asked for is there
+PATIENCE_S = 2.0  # for the whole book after an update was missed; sockets are told then
 
 
 class Shown:
@@ -49,9 +49,12 @@ class BookReplica(FeedReplica):
         self.sync = BookSync(feed.symbol)
         self.shown: dict[BookParameters, Shown] = {}
         self.cadence = Cadence(INTERVAL_S)
+        self.lived_s: float | None = None  # when the book was live last, at a message
         self.flushing: asyncio.TimerHandle | None = None
 
     def take_data(self, message: FeedMessage) -> None:
+        if self.sync.is_live:
+            self.lived_s = self.heard_s
         if isinstance(message, DepthDelta):
             has_changed = self.sync.take_delta(message)
         else:
@@ -66,19 +69,32 @@ class BookReplica(FeedReplica):
         self.sync.lost(reason)
         super().lose(reason)
 
-    def onlookers(self) -> list[Outgoing]:
-        return [outgoing for shown in self.shown.values() for outgoing in shown.onlookers]
+    def tell(self) -> None:
+        for shown in self.shown.values():
+            for outgoing in tuple(shown.onlookers):
+                # Not before a book that waits to be sent: what follows the error is right again.
+                outgoing.put_last(self.error_text())
+
+    def tick(self, now_s: float) -> None:
+        super().tick(now_s)
+        if self.fault or self.sync.is_live or self.lived_s is None:
+            return
+        if now_s - self.lived_s > PATIENCE_S:
+            # What has come since is kept: it leads on from the book that has been asked for.
+            super().lose(self.sync.reason)
 
     def join(self, parameters: BookParameters, outgoing: Outgoing) -> None:
         """Show the book so from now on; the present one, if there is one, at once."""
         shown = self.shown.setdefault(parameters, Shown())
         shown.onlookers.add(outgoing)
         if self.fault:
-            outgoing.put(self.error_text())
+            outgoing.put_last(self.error_text())
         elif self.sync.is_live:
             self.make(parameters, shown)
             if shown.frame:
                 outgoing.put_newest(shown.frame)
+                if len(shown.onlookers) == 1:
+                    shown.sent = shown.frame
 
     def leave(self, parameters: BookParameters, outgoing: Outgoing) -> None:
         if shown := self.shown.get(parameters):

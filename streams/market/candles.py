@@ -51,8 +51,8 @@ class Chart:
     def open(self, last: Candle | None) -> None:
         """The history has been sent, whose last candle this is."""
         self.last, held, self.held = last, self.held or {}, None
-        for candle, frame in held.values():
-            self.take(candle, frame)
+        for open_ms in sorted(held):
+            self.take(*held[open_ms], is_over=open_ms < max(held))
 
     def is_known(self, candle: Candle) -> bool:
         """Whether the history has more than this: the venue's REST may be ahead of its streams, and charts do not go
@@ -193,8 +193,10 @@ class CandleReplica(FeedReplica):
         self.is_live.clear()
         super().lose(reason)
 
-    def onlookers(self) -> list[Outgoing]:
-        return [chart.outgoing for series in self.series.values() for chart in series.charts]
+    def tell(self) -> None:
+        for timeframe, series in self.series.items():
+            for chart in tuple(series.charts):
+                chart.outgoing.put(self.error_text(timeframe))
 
     def join(self, timeframe: str, chart: Chart) -> None:
         if timeframe not in self.series:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from marketdata.types import Instrument
 from streams.market_messages import Feed, FeedMessage, FeedState
 from streams.messages import plain_error_frame
-from streams.outgoing import Outgoing
 
 QUIET_S = 5.0  # without a message after which a collector is asked whether it is there
 OTHERS_S = 0.5  # for which another collector of the same symbol may still have it live
@@ -42,7 +41,7 @@ class FeedReplica:
             self.take_data(message)
             if not self.needs_beginning():
                 self.fault = ""
-        elif not message.is_live:
+        else:
             self.doubt = self.doubt or Doubt(message.reason, self.heard_s)
             if self.lacks_beginning:
                 self.lose(message.reason)
@@ -59,14 +58,15 @@ class FeedReplica:
         """It is not live: say so to whoever looks on."""
         if reason != self.fault:
             self.fault = reason
-            for outgoing in self.onlookers():
-                outgoing.put(self.error_text())
+            self.tell()
 
-    def onlookers(self) -> list[Outgoing]:
+    def tell(self) -> None:
+        """Send the fault to whoever looks on."""
         raise NotImplementedError
 
-    def error_text(self) -> str:
-        return plain_error_frame(f"Error streaming {self.what} for {self.instrument.exchange_form}: {self.fault}")
+    def error_text(self, timeframe: str = "") -> str:
+        of = f"{self.instrument.exchange_form} {timeframe}".rstrip()
+        return plain_error_frame(f"Error streaming {self.what} for {of}: {self.fault}")
 
     def tick(self, now_s: float) -> None:
         if self.doubt is not None and now_s - self.doubt.since_s > OTHERS_S:

@@ -13,6 +13,7 @@ from marketdata.types import Instrument, Trade
 from streams.figures import FRAMES
 from streams.market.replica import FeedReplica
 from streams.market_messages import Feed, FeedMessage, NewTrades, Tape
+from streams.messages import plain_error_frame
 from streams.outgoing import Outgoing
 from streams.trade_frames import SHOWN, trade_rows, trades_frame
 
@@ -35,12 +36,11 @@ class TradesReplica(FeedReplica):
         self.flushed_s = 0.0
         self.flushing: asyncio.TimerHandle | None = None
         self.hole_s: float | None = None  # since when trades are missing
+        self.skips = 0  # of the tape's, that were told of
 
     def take_data(self, message: FeedMessage) -> None:
         if isinstance(message, Tape):
-            begin = self.tape.fill if self.is_seeded.is_set() else self.tape.seed
-            self.handed_on(begin(message.trades))
-            self.is_seeded.set()
+            self.take_tape(message.trades)
         elif isinstance(message, NewTrades) and self.is_seeded.is_set():
             self.handed_on(self.tape.take(message.trades))
 
@@ -57,15 +57,38 @@ class TradesReplica(FeedReplica):
             self.hole_s = None
             self.handed_on(self.tape.give_up())
 
+    def take_tape(self, trades: Sequence[Trade]) -> None:
+        """What is new of it; and the collector may have been told late what came before its first trade."""
+        before = len(self.tape.kept)
+        handed_on = self.tape.seed(trades)
+        self.handed_on(handed_on)
+        self.is_seeded.set()
+        if len(self.tape.kept) > before + len(handed_on):
+            self.rows.extend(trade_rows(self.tape.newest(SHOWN)[len(self.rows) :], self.instrument))
+            self.flush_soon()
+
     def handed_on(self, trades: Sequence[Trade]) -> None:
         """These follow those before."""
         if not trades:
             return
+        self.tell_skips()
         rows = trade_rows(trades, self.instrument)
         self.rows.extendleft(rows)
         if self.deltas:
             for first in range(0, len(rows), SHOWN):
                 self.send(self.deltas, rows[first : first + SHOWN][::-1])
+        self.flush_soon()
+
+    def tell_skips(self) -> None:
+        """Whoever adds up new trades must know of those that are not to be had; a list speaks for itself."""
+        missing, self.skips = self.tape.skipped - self.skips, self.tape.skipped
+        if missing:
+            what = f"{missing} trades are missing here" if missing > 1 else "a trade is missing here"
+            frame = plain_error_frame(f"Error streaming trades for {self.instrument.exchange_form}: {what}")
+            for outgoing in tuple(self.deltas):
+                outgoing.put(frame)
+
+    def flush_soon(self) -> None:
         if self.lists and self.flushing is None:
             wait_s = max(0.0, self.flushed_s + INTERVAL_S - time.monotonic())
             self.flushing = asyncio.get_running_loop().call_later(wait_s, self.flush)
@@ -83,8 +106,9 @@ class TradesReplica(FeedReplica):
             # A whole list makes the one before needless; new trades alone do not.
             (outgoing.put_newest if to is self.lists else outgoing.put)(frame)
 
-    def onlookers(self) -> list[Outgoing]:
-        return [*self.lists, *self.deltas]
+    def tell(self) -> None:
+        for outgoing in (*self.lists, *self.deltas):
+            outgoing.put(self.error_text())
 
     def join(self, outgoing: Outgoing, *, only_new: bool) -> None:
         """Send the list as it is, and what comes."""

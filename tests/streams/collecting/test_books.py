@@ -67,7 +67,7 @@ class Told:
         self.messages.append(message)
 
     def state(self, feed: Any, reason: str) -> None:
-        self.post(feed, FeedState(kind=feed.kind, symbol=feed.symbol, is_live=False, reason=reason))
+        self.post(feed, FeedState(kind=feed.kind, symbol=feed.symbol, reason=reason))
 
     @property
     def kinds(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from itertools import pairwise
@@ -16,9 +16,9 @@ from django.db import connection
 from marketdata.books.sync import BookSync
 from marketdata.candles.models import CandleRow
 from marketdata.models import InstrumentRow
-from marketdata.types import DepthSnapshot
+from marketdata.types import DepthSnapshot, Trade
 from marketdata.venue import venue_reset
-from streams.collecting import books
+from streams.collecting import books, tapes
 from streams.collecting.collector import Collector, Options
 from streams.demand import LINGER_S
 from streams.market_messages import FORGOTTEN_S, Tape
@@ -182,7 +182,7 @@ def test_a_book_that_missed_something_says_so_and_heals_within_five_seconds(sett
             await heal(web)
             await heal(web, "ETHUSDT")
             await exchange.tell(**command)
-            await until(lambda: any(not state.is_live for state in web.states(book())))
+            await until(lambda: bool(web.states(book())))
             assert await heal(web) < 5
             await heal(web, "ETHUSDT")
             await same_as_the_exchanges(exchange, web.book())
@@ -243,6 +243,49 @@ def test_a_connection_that_is_mute_is_found_out_and_replaced(setting: Any, monke
     asyncio.run(scenario())
 
 
+def test_a_quiet_connection_is_renewed_and_not_taken_for_broken(setting: Any, settings: Any) -> None:
+    settings.COLLECTOR_SILENCE_SECONDS = 2
+
+    async def scenario() -> None:
+        options = MarketOptions(trades_per_s=0)
+        async with collected(setting, options=options) as (_, collector, web):
+            await web.want(trades())
+            await until(lambda: collector.market.subscriptions.connections == 3)
+            assert collector.market.subscriptions.failures == 0
+            assert web.states(trades()) == []
+
+    asyncio.run(scenario())
+
+
+def test_a_tape_that_began_without_history_has_it_as_soon_as_the_exchange_tells_it(
+    setting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tapes, "PATIENCE_S", 0.5)
+
+    async def scenario() -> None:
+        async with collected(setting) as (exchange, collector, web):
+            await exchange.tell("rest", status=503, seconds=3, path="/fapi/v1/aggTrades")
+            # Trades that nobody receives.
+            await web.want(book())
+            await heal(web)
+            await asyncio.sleep(0.5)
+            await web.want(trades())
+            await until(lambda: bool(web.states(trades())))
+            await until(lambda: len(web.tape()) > 3)
+            first = web.tape()[0].id
+            whole = [message for message in web.heard[trades()] if isinstance(message, Tape)]
+            assert all(len(each.trades) < 100 for each in whole)
+            await until(lambda: min((trade.id for trade in last_tape(web)), default=first) < first)
+            assert is_without_hole([trade.id for trade in last_tape(web)])
+            assert not collector.market.tapes["BTCUSDT"].lacks_history
+
+    asyncio.run(scenario())
+
+
+def last_tape(web: WebProcess) -> Sequence[Trade]:
+    return [message for message in web.heard[trades()] if isinstance(message, Tape)][-1].trades
+
+
 def test_trades_are_joined_to_the_past_and_go_on_without_gap_or_double_after_a_drop(setting: Any) -> None:
     async def scenario() -> None:
         async with collected(setting) as (exchange, collector, web):
@@ -251,7 +294,7 @@ def test_trades_are_joined_to_the_past_and_go_on_without_gap_or_double_after_a_d
             await exchange.tell("trades_skip", symbol="BTCUSDT", count=3)
             await asyncio.sleep(1)
             await exchange.tell("drop", connections=[await connection_of(exchange, TRADES)])
-            await until(lambda: any(not state.is_live for state in web.states(trades())))
+            await until(lambda: bool(web.states(trades())))
             count = sum(isinstance(message, Tape) for message in web.heard[trades()])
             await until(lambda: sum(isinstance(message, Tape) for message in web.heard[trades()]) > count)
             before = len(web.tape())

@@ -99,7 +99,7 @@ class WebProcess:
                 sync.take_delta(message)
             elif isinstance(message, DepthSnapshot):
                 sync.take_snapshot(message)
-            elif isinstance(message, FeedState) and not message.is_live:
+            elif isinstance(message, FeedState):
                 sync.lost(message.reason)
         return sync
 

@@ -63,7 +63,7 @@ def seeded_trades(*, only_new: bool) -> tuple[TradesReplica, Reader]:
 def test_onlookers_of_trades_are_told_once_for_as_long_as_the_collector_has_none() -> None:
     async def scenario() -> None:
         replica, reader = seeded_trades(only_new=True)
-        lost = FeedState(kind=FeedKind.TRADES, symbol=SYMBOL, is_live=False, reason="the connection was lost")
+        lost = FeedState(kind=FeedKind.TRADES, symbol=SYMBOL, reason="the connection was lost")
         for _ in range(3):
             replica.take(lost)
             replica.tick(replica.heard_s + OTHERS_S + 0.1)
@@ -88,6 +88,124 @@ def test_who_is_sent_new_trades_alone_gets_all_of_them_however_many_come_at_once
         assert [len(frame["trades"]) for frame in frames] == [100, 100, 50]
         ids = [int(each["id"]) for frame in frames for each in reversed(frame["trades"])]
         assert ids == list(range(2, 252))
+
+    asyncio.run(scenario())
+
+
+def test_who_is_sent_new_trades_alone_is_told_which_are_not_to_be_had() -> None:
+    async def scenario() -> None:
+        replica, reader = seeded_trades(only_new=True)
+        replica.take(NewTrades(symbol=SYMBOL, trades=[trade(6)]))
+        replica.take(Tape(symbol=SYMBOL, trades=[trade(1), trade(6), trade(7)]))
+        frames = all_of(reader)
+        assert frames[0]["message"] == "Error streaming trades for BTC/USDT:USDT: 4 trades are missing here"
+        assert [int(each["id"]) for frame in frames[1:] for each in reversed(frame["trades"])] == [6, 7]
+        replica.take(NewTrades(symbol=SYMBOL, trades=[trade(8)]))
+        assert [frame["type"] for frame in all_of(reader)] == ["trades_update"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("count", [3, 400])
+def test_what_came_before_the_first_trade_may_come_late(count: int) -> None:
+    """The collector has begun without history, and been told it since."""
+
+    async def scenario() -> None:
+        replica, reader = TradesReplica(feed(FeedKind.TRADES), BTC), Reader()
+        outgoing: Any = reader
+        replica.take(Tape(symbol=SYMBOL, trades=[]))
+        replica.join(outgoing, only_new=False)
+        replica.take(NewTrades(symbol=SYMBOL, trades=[trade(1000)]))
+        replica.take(Tape(symbol=SYMBOL, trades=[trade(id) for id in range(1001 - count, 1001)]))
+        replica.take(NewTrades(symbol=SYMBOL, trades=[trade(1001)]))
+        await reader.next()
+        newest = list(range(1001, 1001 - count - 1, -1))[:100]
+        assert [int(each["id"]) for each in json.loads(await reader.next())["trades"]] == newest
+        assert len(replica.tape.kept) == count + 1
+        replica.close()
+
+    asyncio.run(scenario())
+
+
+def live_book() -> tuple[BookReplica, Reader]:
+    replica, reader = BookReplica(feed(FeedKind.BOOK), BTC), Reader()
+    outgoing: Any = reader
+    replica.join(BookParameters(5, Decimal("0.1")), outgoing)
+    replica.take(snapshot(10))
+    return replica, reader
+
+
+def test_onlookers_are_told_that_an_update_was_missed_unless_the_book_is_right_again_soon() -> None:
+    async def scenario() -> None:
+        replica, reader = live_book()
+        assert json.loads(await reader.next())["type"] == "orderbook_update"
+        began_s = replica.heard_s
+        for number in range(30):
+            replica.take(delta(20 + number, 21 + number))
+            replica.tick(began_s + number / 10)
+        (error,) = all_of(reader)
+        assert error["message"].startswith("Error streaming order book for BTC/USDT:USDT: ")
+        # What came meanwhile leads on from the book that is sent then.
+        replica.take(snapshot(35))
+        assert (replica.fault, replica.sync.book.last_update_id) == ("", 50)
+        replica.take(delta(60, 61))
+        replica.tick(replica.heard_s + 1.9)
+        replica.take(snapshot(61))
+        replica.tick(replica.heard_s + 3)
+        assert all(frame["type"] == "orderbook_update" for frame in all_of(reader))
+        replica.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_slow_client_is_sent_no_book_from_before_the_error() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def scenario() -> None:
+        writable = asyncio.Event()
+
+        async def send(message: dict[str, Any]) -> None:
+            await writable.wait()
+            sent.append(json.loads(message["text"]))
+
+        replica, outgoing = BookReplica(feed(FeedKind.BOOK), BTC), Outgoing(send, 10, lambda: None)
+        replica.join(BookParameters(5, Decimal("0.1")), outgoing)
+        replica.take(snapshot(10))
+        await until(lambda: replica.flushing is None)
+        replica.take(delta(10, 11))
+        await until(lambda: replica.flushing is None)
+        assert outgoing.newest is not None
+        replica.lose("the connection was lost")
+        writable.set()
+        await outgoing.settled()
+
+    asyncio.run(scenario())
+    assert [frame["type"] for frame in sent] == ["orderbook_update", "error"]
+
+
+def test_that_there_is_nothing_to_show_is_said_once() -> None:
+    async def scenario() -> None:
+        replica, reader = BookReplica(feed(FeedKind.BOOK), BTC), Reader()
+        outgoing: Any = reader
+        replica.take(snapshot(10))
+        replica.join(BookParameters(5, Decimal(100_000)), outgoing)
+        for id in range(10, 13):
+            replica.take(delta(id, id + 1))
+            await until(lambda: replica.flushing is None)
+        assert [frame["type"] for frame in all_of(reader)] == ["error"]
+
+    asyncio.run(scenario())
+
+
+def test_the_error_of_a_chart_names_its_timeframe() -> None:
+    async def scenario() -> None:
+        replica, reader = CandleReplica(feed(FeedKind.CANDLES), BTC), Reader()
+        outgoing: Any = reader
+        replica.join("5m", Chart(outgoing))
+        replica.lose("the connection was lost")
+        (error,) = all_of(reader)
+        assert error["message"] == "Error streaming candles for BTC/USDT:USDT 5m: the connection was lost"
+        replica.close()
 
     asyncio.run(scenario())
 
@@ -245,6 +363,29 @@ def test_of_each_candle_that_changes_before_the_history_is_sent_the_newest_word_
         chart.take(candle(number, 1, is_closed="closed" in frame), json.dumps(frame))
     chart.open(candle(1, 1))
     assert all_of(reader) == ["1 closed", "2 newer"]
+
+
+def test_a_slow_client_is_told_how_a_candle_ended_while_its_history_was_read() -> None:
+    sent: list[str] = []
+
+    async def scenario() -> None:
+        writable = asyncio.Event()
+
+        async def send(message: dict[str, Any]) -> None:
+            await writable.wait()
+            sent.append(message["text"])
+
+        outgoing = Outgoing(send, 10, lambda: None)
+        chart = Chart(outgoing)
+        chart.take(candle(1, 2), "1 ended")
+        chart.take(candle(2, 3), "2 running")
+        outgoing.put("history up to 1")
+        chart.open(candle(1, 1))
+        writable.set()
+        await outgoing.settled()
+
+    asyncio.run(scenario())
+    assert sent == ["history up to 1", "1 ended", "2 running"]
 
 
 def test_a_chart_does_not_go_back_behind_its_history() -> None:
