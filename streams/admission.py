@@ -53,11 +53,15 @@ class OriginCheck:
 
 
 def origin_allowed(origin: str, host: str, allowed: list[str]) -> bool:
-    return "*" in allowed or origin in allowed or place(origin) == place(f"{urlsplit(origin).scheme}://{host}")
+    if "*" in allowed or origin in allowed:
+        return True
+    scheme, _, _ = origin.partition("://")
+    here = place(origin)
+    return here is not None and here == place(f"{scheme}://{host}")
 
 
 def place(url: str) -> tuple[str | None, int | None] | None:
-    """Host and port; None for what is no URL with a host, which is equal to nothing that matters."""
+    """Host and port; None for what is no URL with a host ("null", as pages without an origin say)."""
     try:
         parts = urlsplit(url)
         return (parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)) if parts.hostname else None

@@ -1,5 +1,6 @@
 """Which orders a socket of all symbols wants. No Django."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,7 +57,8 @@ def filter_read(query: Mapping[str, str]) -> OrderFilter:
 
 def checked_min_usd(value: Any) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < float("inf"):
+    # An integer may have more digits than any float.
+    if not is_number or not 0 <= value <= sys.float_info.max:
         raise BadFilter("min_usd must be a number from 0 on")
     return float(value)
 

@@ -193,7 +193,11 @@ class Socket(AsyncWebsocketConsumer):
             message = msgspec.json.decode(text_data or "")
         except (msgspec.MsgspecError, ValueError, RecursionError):
             message = None
-        await self.answer(message)
+        try:
+            await self.answer(message)
+        except Exception:
+            # A fault of our own; the stream goes on.
+            logger.exception("a socket's message could not be answered")
 
     async def answer(self, message: Any) -> None:
         """``message`` is any JSON value; None also stands for what is no JSON at all."""

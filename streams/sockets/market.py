@@ -103,6 +103,10 @@ class OrderBookSocket(MarketSocket[BookReplica]):
     kind = FeedKind.BOOK
     replica_type = BookReplica
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.early: list[dict[str, Any]] | None = []  # what came before the book was open; None: it will not be
+
     def is_acceptable(self) -> bool:
         try:
             self.asked = AskedParameters.from_query(self.query)
@@ -115,6 +119,12 @@ class OrderBookSocket(MarketSocket[BookReplica]):
 
     async def show(self, replica: BookReplica, outgoing: Outgoing) -> None:
         replica.join(self.parameters, outgoing)
+        for message in self.early or ():
+            self.update(replica, outgoing, message)
+        self.early = None
+
+    async def show_past(self, outgoing: Outgoing) -> None:
+        self.early = None
 
     def leave(self, replica: BookReplica, outgoing: Outgoing) -> None:
         replica.leave(self.parameters, outgoing)
@@ -124,8 +134,11 @@ class OrderBookSocket(MarketSocket[BookReplica]):
             await super().answer(message)
         elif self.replica is not None and self.outgoing is not None:
             self.update(self.replica, self.outgoing, message)
+        elif self.early is not None:
+            # Clients that know what they want say so at once.
+            self.early.append(message)
         else:
-            self.put(plain_error_frame("Error processing message: the order book is not open yet"))
+            self.put(plain_error_frame("Error processing message: there is no live order book"))
 
     def update(self, replica: BookReplica, outgoing: Outgoing, message: dict[str, Any]) -> None:
         try:
@@ -215,7 +228,7 @@ class CandlesSocket(MarketSocket[CandleReplica]):
                 await replica.is_live.wait()
         candles = await self.show_past(outgoing)
         if replica.fault:
-            outgoing.put(replica.error_text())
+            outgoing.put(replica.error_text(self.timeframe))
         self.chart.open(candles[-1] if candles else None)
 
     async def show_past(self, outgoing: Outgoing) -> list[Candle]:
@@ -227,6 +240,8 @@ class CandlesSocket(MarketSocket[CandleReplica]):
             outgoing.put(plain_error_frame(f"Failed to load candles for {self.instrument.exchange_form}: {reason}"))
         else:
             outgoing.put(history_frame(self.instrument, self.timeframe, candles))
+        if self.range is not None:
+            self.range.settle(candles[0].open_ms if candles else None)
         return candles
 
     def leave(self, replica: CandleReplica, outgoing: Outgoing) -> None:

@@ -110,6 +110,15 @@ def test_limits_are_clamped_and_senseless_ones_refused_in_the_handshake(market: 
         assert refusal.value.response.status_code == 403, width
 
 
+@pytest.mark.contract("D091")
+def test_parameters_may_be_changed_before_the_book_is_open(market: Market) -> None:
+    for symbol in ("LTCUSDT", "SOLUSDT", "XRPUSDT"):
+        with market.client(f"/orderbook/{symbol}?limit=20") as socket:
+            socket.send({"type": "update_params", "limit": 50})
+            assert socket.next("params_updated")["limit"] == 50
+            assert socket.next("orderbook_update")["market_depth_info"]["requested_levels"] == 50
+
+
 @pytest.mark.contract("D093")
 def test_low_priced_symbols_are_shown_at_their_own_tick_and_no_level_is_free(market: Market) -> None:
     listed = market.get("/api/v1/symbols").json()

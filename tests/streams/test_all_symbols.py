@@ -35,6 +35,8 @@ def test_filters_of_the_query_and_of_messages_decide_what_comes(server: LiveServ
         assert (answer["min_usd"], answer["side"], answer["symbols"]) == (None, "SELL", ["BTCUSDT"])
         socket.send({"type": "filter", "side": "up"})
         assert socket.next("error")["message"] == "side must be BUY or SELL"
+        socket.send(f'{{"type":"filter","min_usd":{"9" * 400}}}')
+        assert socket.next("error")["message"] == "min_usd must be a number from 0 on"
         announce(liquidation(symbol="ETHUSDT"), liquidation(side="BUY"), liquidation(quantity="3"))
         assert socket.orders(1)[0]["data"]["quantity"] == "3"
 
@@ -67,9 +69,10 @@ def test_pages_of_other_origins_are_refused(server: LiveServer) -> None:
     for allowed in (own, "https://a.example"):
         with client(server, "/liquidations", origin=allowed) as socket:
             assert socket.next()["type"] == "feed"
-    with pytest.raises(InvalidStatus) as refused, client(server, "/liquidations", origin="https://b.example"):
-        pass
-    assert refused.value.response.status_code == 403
+    for other in ("https://b.example", "null", "foo", "http://["):
+        with pytest.raises(InvalidStatus) as refused, client(server, "/liquidations", origin=other):
+            pass
+        assert refused.value.response.status_code == 403, other
 
 
 def test_a_client_that_talks_too_much_is_told_so(server: LiveServer) -> None:
