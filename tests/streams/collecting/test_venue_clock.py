@@ -29,3 +29,15 @@ def test_time_in_which_nothing_could_be_seen_does_not_count() -> None:
     # What was sent meanwhile is read in its order.
     clock.see(1_003_000, 70.6)
     assert clock.now_ms(70.6) == 1_003_000
+
+
+def test_one_event_of_a_wrong_date_is_not_believed_and_two_are() -> None:
+    clock = VenueClock()
+    clock.see(1_000_000, 10.0)
+    for moment_s in (11.0, 12.0):
+        clock.see(900_000_000, moment_s)
+        clock.see(1_000_000, moment_s)
+    assert clock.now_ms(12.0) == 1_002_000
+    clock.see(900_000_000, 13.0)
+    clock.see(900_000_100, 13.1)
+    assert clock.now_ms(13.1) == 900_000_100
