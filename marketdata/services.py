@@ -14,6 +14,7 @@ from database.retrying import retry_when_busy
 from marketdata.clock import clock_ms
 from marketdata.errors import LiquiError
 from marketdata.formatting import decimal_places
+from marketdata.instruments import readable
 from marketdata.models import InstrumentRow
 from marketdata.types import Instrument
 from marketdata.venue import COLLECTING_FEEDS, venue
@@ -147,7 +148,7 @@ def upsert(rows: Sequence[InstrumentRow], columns: Sequence[str]) -> None:
 def instruments_store(venue: str, listed: Sequence[Instrument], now_ms: int) -> SyncResult:
     """Store all instruments that a venue lists. Those that it does not list any more stay, inactive."""
     switches_note(venue)
-    known = {row.symbol: row for row in InstrumentRow.objects.filter(exchange=venue)}
+    known = {row.symbol: row for row in readable(InstrumentRow.objects.filter(exchange=venue))}
     rows = [listed_row(instrument, known.get(instrument.symbol), now_ms) for instrument in listed]
     upsert(rows, WRITTEN)
     instruments_changed()

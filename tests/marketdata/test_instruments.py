@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from marketdata.errors import FeedMismatch, SymbolNotFound, VenueBlocked, VenueUnavailable
-from marketdata.instruments import instrument_find
+from marketdata.instruments import instrument_find, instruments_rows
 from marketdata.models import InstrumentRow
 from marketdata.services import SyncResult, instruments_store, instruments_switch, instruments_sync, tickers_sync
 from marketdata.symbols.service import symbol_find, symbol_suggestions
@@ -148,6 +148,20 @@ def test_a_symbol_is_found_by_its_exact_name(listing: Exchange) -> None:
     assert instrument_find("币安人生USDT") is not None
     for text in ("btcusdt", "BTCUSDT ", "BTC", ""):
         assert instrument_find(text) is None
+
+
+@sqlite_only("a server refuses what is no number")
+@pytest.mark.parametrize("text", ["", "a lot", "1,5"])
+def test_a_row_that_cannot_be_read_hides_no_other_one(listing: Exchange, text: str) -> None:
+    listing.lists(listed("BTCUSDT"), listed("ETHUSDT"), listed("SOLUSDT"))
+    instruments_sync()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE symbols SET tick_size = %s WHERE symbol = 'ETHUSDT'", [text])
+    assert [row.symbol for row in instruments_rows()] == ["BTCUSDT", "SOLUSDT"]
+    assert (instrument_find("ETHUSDT"), instrument_find("SOLUSDT") is not None) == (None, True)
+    # The venue's word mends it.
+    instruments_sync()
+    assert [row.symbol for row in instruments_rows()] == ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
 
 
 @pytest.mark.contract("D126")
