@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 
 from cachemgmt.caching import changed
 from database.retrying import retry_when_busy
@@ -102,17 +103,19 @@ def tickers_store(rows: Sequence[InstrumentRow]) -> None:
 def instrument_note(venue: str, symbol: str, prices: Iterable[Decimal]) -> None:
     """A symbol of which data are stored can be looked up, also before the venue has listed it.
 
-    Its price step is as fine as the finest of all prices that were noted, until the venue says another. A row that has
-    none, as a plain INSERT makes it, keeps none.
+    Its price step is as fine as the finest of all prices that were noted, until the venue says another. What a row of
+    the user's own says of it, or does not say, stays.
     """
     most = InstrumentRow.tick_size.field.decimal_places
     places = min(max((decimal_places(price) for price in prices), default=0), most)
     step = {"tick_size": Decimal(1).scaleb(-places), "price_precision": places}
-    known = InstrumentRow.objects.filter(exchange=venue, symbol=symbol)
-    if not known.exists():
-        instrument_add(venue, symbol, **step)
-    elif known.filter(last_seen_ms=None, tick_size__gt=step["tick_size"]).update(**step):
-        instruments_changed()
+    if instrument_add(venue, symbol, **step):
+        return
+    noted = Q(last_seen_ms=None, price_precision__lt=places)
+    for row in InstrumentRow.objects.filter(noted, exchange=venue, symbol=symbol):
+        if row.tick_size == Decimal(1).scaleb(-(row.price_precision or 0)):
+            InstrumentRow.objects.filter(pk=row.pk).update(**step)
+            instruments_changed()
 
 
 def instrument_add(venue: str, symbol: str, **known: Any) -> bool:

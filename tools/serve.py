@@ -44,7 +44,10 @@ NO_EXCHANGE = (
 )
 PREPARE = "from liqui.database_setup import database_prepare; database_prepare()"
 # What makes another process one of these.
-SHARED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "JWT_SECRET", "FEED", "LIQUI_HOME", "PROMETHEUS_MULTIPROC_DIR")
+SHARED = (
+    *("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "JWT_SECRET", "FEED", "LIQUI_HOME", "PROMETHEUS_MULTIPROC_DIR"),
+    *("BINANCE_WS_BASE_URL", "BINANCE_API_BASE_URL"),
+)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -27,7 +27,7 @@ from marketdata.services import instrument_add, instruments_switch, instruments_
 from marketdata.venues.binance import VENUE
 
 PAGE_ROWS = 50
-SYMBOL = re.compile(r"\w{1,64}")  # of any script: 币安人生USDT exists
+SYMBOL = re.compile(r"(?=.*[^\W_])\w{1,64}")  # of any script: 币安人生USDT exists
 STATES = [("", "any"), ("1", "enabled"), ("0", "disabled")]
 
 
@@ -49,7 +49,9 @@ class InstrumentsForm(forms.Form):
         rows = InstrumentRow.objects.order_by("symbol", "exchange")
         # Venues' names are in upper case, and MySQL compares them byte by byte.
         if search := asked["search"].upper():
-            rows = rows.filter(Q(symbol__contains=search) | Q(base_asset=search))
+            base, slash, quote = search.partition("/")
+            assets = Q(base_asset=base, quote_asset__startswith=quote) if slash else Q(base_asset=search)
+            rows = rows.filter(Q(symbol__contains=search) | assets)
         if asked["active"]:
             rows = rows.filter(is_active=asked["active"] == "1")
         if asked["quote"]:

@@ -21,7 +21,6 @@ from marketdata.errors import LiquiError, UnknownSymbol
 from marketdata.timeframes import DAY_MS, HOUR_MS, MINUTE_MS, TIMEFRAMES, candle_close_ms, candle_open_ms
 from marketdata.timeframes import candle_shifted_ms as shifted_ms
 from marketdata.types import Candle
-from marketdata.venue import COLLECTING_FEEDS
 from marketdata.venues.binance import VENUE
 
 logger = structlog.get_logger(__name__)
@@ -29,6 +28,7 @@ logger = structlog.get_logger(__name__)
 # The venue may begin its three days on other days than we do.
 ROLLED, ROLLED_FROM, DAYS_ROLLED = "3d", "1d", 3
 CHEAP = 99  # candles, for the least weight that a request has
+ASKED_FEEDS = ("live", "simulated")  # a replay has streams alone
 SEEDS_MS = {"1d": DAY_MS, "1h": HOUR_MS, "1m": MINUTE_MS}
 
 
@@ -86,8 +86,8 @@ def told(answer: Answer) -> list[Candle]:
 
 
 def may_have_more(trouble: LiquiError) -> bool:
-    """Whether anybody has what is not stored: not of a symbol that is not listed, nor where nothing is collected."""
-    return settings.LIQUI_FEED in COLLECTING_FEEDS and not isinstance(trouble, UnknownSymbol)
+    """Whether anybody has what is not stored: not of a symbol that is not listed, nor where no venue answers."""
+    return settings.LIQUI_FEED in ASKED_FEEDS and not isinstance(trouble, UnknownSymbol)
 
 
 @dataclass(slots=True)
@@ -154,10 +154,18 @@ class Asked:
     def forget_before_unasked(self, venue: VenueCandles) -> None:
         """The two sides of a hole that the venue may have candles of must not look like neighbours."""
         opens = sorted(self.found)
-        start_ms = max(opens[0], venue.begins.get(self.key, 0)) if opens else 0
-        holes = gaps_find(self.timeframe, start_ms, opens[-1], opens) if opens else []
+        if not opens:
+            return
+        start_ms = max(opens[0], venue.begins.get(self.key, 0))
+        holes = gaps_find(self.timeframe, start_ms, self.neighbour_ms() or opens[-1], opens)
         certain_ms = max((hole.stop for hole in holes if venue.may_have(self.key, hole)), default=0)
         self.found = {open_ms: candle for open_ms, candle in self.found.items() if open_ms >= certain_ms}
+
+    def neighbour_ms(self) -> int | None:
+        """Where a chart that scrolls back draws these beside what it has: the end, if there is anything behind it."""
+        if self.end_ms is None:
+            return None
+        return self.end_ms if candles_last(VENUE, self.symbol, self.timeframe, 1, None, self.end_ms) else None
 
     def last_open(self, venue: VenueCandles) -> int | None:
         """When the last candle opens that is asked for and exists; the venue's newest are found on the way."""

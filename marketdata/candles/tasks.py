@@ -15,7 +15,8 @@ from marketdata.errors import LiquiError, VenueRateLimited, VenueUnavailable
 logger = structlog.get_logger(__name__)
 
 RETRY_S = 30.0
-SPREAD_S = 5.0  # over which parts that wait for the same minute come again
+SPREAD_S = 5.0  # over which parts that wait for the same minute come again, for each time that they have waited,
+MOST_SPREAD_S = 600.0  # and at most
 
 
 @shared_task(name="marketdata.build_candles")
@@ -46,11 +47,16 @@ def backfill_candles(self: Any, symbol: str, timeframe: str, start_ms: int, end_
     try:
         stored = candles_backfill(symbol, timeframe, start_ms, end_ms)
     except VenueRateLimited as error:
-        raise self.retry(exc=error, countdown=error.retry_after_s + random.uniform(0, SPREAD_S)) from error
+        raise self.retry(exc=error, countdown=error.retry_after_s + spread_s(self.request.retries)) from error
     except VenueUnavailable as error:
         logger.warning(f"a backfill waits: {error}", symbol=symbol, timeframe=timeframe, start_ms=start_ms)
-        raise self.retry(exc=error, countdown=RETRY_S) from error
+        raise self.retry(exc=error, countdown=RETRY_S + spread_s(self.request.retries)) from error
     except LiquiError as error:
         logger.error(f"a backfill has failed: {error}", symbol=symbol, timeframe=timeframe)
         return
     logger.info("candles backfilled", symbol=symbol, timeframe=timeframe, start_ms=start_ms, stored=stored)
+
+
+def spread_s(retries: int) -> float:
+    """Thousands of parts must not come all at once, to be sent away again."""
+    return random.uniform(0, min(SPREAD_S * (retries + 1), MOST_SPREAD_S))

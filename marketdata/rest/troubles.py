@@ -44,13 +44,18 @@ def not_traded(symbol: str) -> str:
 
 
 def in_words(error: LiquiError) -> str:
-    if settings.LIQUI_FEED not in COLLECTING_FEEDS:
-        return NOTHING_FOLLOWED
+    return venue_words(error) if settings.LIQUI_FEED in COLLECTING_FEEDS else NOTHING_FOLLOWED
+
+
+def venue_words(error: LiquiError) -> str:
+    """What is wrong with the venue, without its address."""
     match error:
         case VenueRateLimited():
             return f"the exchange allows no more requests now, try again in {retry_after_s(error)} s"
         case VenueBlocked():
             return "the exchange does not serve this server"
+        case UnknownSymbol():
+            return "the exchange does not trade it"
         case VenuePayloadError():
             return "the exchange's answer cannot be understood"
     return "the exchange cannot be reached"

@@ -21,7 +21,8 @@ def symbols_stats() -> dict[str, Any]:
         listed_ms=Max("last_seen_ms"),
         tickers_ms=Max("volume_at_ms"),
     )
-    count = len(BUILTIN) if origin is Origin.BUILTIN else table["symbols"]
+    stand_ins = stand_in_count() if origin is Origin.BUILTIN else 0
+    count = stand_ins + table["symbols"]
     tickers_ms = table["tickers_ms"]
     return {
         "initialized": count > 0,
@@ -33,6 +34,11 @@ def symbols_stats() -> dict[str, Any]:
         "ticker_cache_age_seconds": None if tickers_ms is None else max(clock_ms() - tickers_ms, 0) / 1000,
         "ticker_cache_ttl_seconds": TICKERS_TTL_S,
         "origin": origin.value,
-        "enabled_count": len(BUILTIN) if origin is Origin.BUILTIN else table["enabled"],
+        "enabled_count": stand_ins + table["enabled"],
         "listed_at_ms": table["listed_ms"],
     }
+
+
+def stand_in_count() -> int:
+    """How many built-in symbols the table says nothing of."""
+    return len(BUILTIN) - InstrumentRow.objects.filter(symbol__in=BUILTIN).values("symbol").distinct().count()

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from marketdata.errors import LiquiError, VenueRateLimited
+from marketdata.errors import LiquiError, UnknownSymbol, VenueRateLimited
 from marketdata.venue import Venue, collectors_venue
 
 AT_ONCE = 4
-PAUSES_S = (0.5, 1.0, 2.0, 5.0)  # before a further attempt, also where the last one has changed nothing
+UNKNOWN_S = 60.0  # before a symbol that the venue does not know is asked for again
+PAUSES_S = (0.5, 1.0, 2.0, 3.0)  # before a further attempt, also where the last one has changed nothing
 
 T = TypeVar("T")
 
@@ -28,6 +29,8 @@ class Asker:
         if isinstance(fault, VenueRateLimited):
             # It says itself when to come again.
             return max(PAUSES_S[0] / self.haste, fault.retry_after_s)
+        if isinstance(fault, UnknownSymbol):
+            return UNKNOWN_S / self.haste
         return PAUSES_S[min(attempts, len(PAUSES_S)) - 1] / self.haste
 
     def close(self) -> None:

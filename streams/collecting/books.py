@@ -8,6 +8,7 @@ import structlog
 
 from marketdata.books.sync import BookSync
 from marketdata.errors import LiquiError
+from marketdata.rest.troubles import venue_words
 from marketdata.types import DepthDelta, DepthSnapshot
 from streams.collecting.asking import Asker
 from streams.collecting.chores import chore
@@ -114,16 +115,17 @@ class BookKeeper:
                 snapshot, fault = await self.ask(), None
             except LiquiError as error:
                 fault = error
-                self.told(f"no snapshot: {error}")
+                self.told(error)
                 continue
             self.begin_with(snapshot)
 
     async def ask(self) -> DepthSnapshot:
         return await self.asker.ask(lambda venue: venue.depth(self.symbol, LEVELS))
 
-    def told(self, reason: str) -> None:
+    def told(self, fault: LiquiError) -> None:
+        reason = f"no snapshot: {venue_words(fault)}"
         if reason != self.reason:
-            logger.warning("an order book cannot be rebuilt yet", symbol=self.symbol, reason=reason)
+            logger.warning("an order book cannot be rebuilt yet", symbol=self.symbol, reason=str(fault))
             self.reason = reason
             self.answer()
 

@@ -10,16 +10,17 @@ NAMED = 10  # symbols in a line of the log
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Nothing is known of an empty one: then whatever is wanted may be collected."""
+    """``is_whole``: the venue's list is in it. Without that, whatever is wanted may be collected if it is not off."""
 
     active: frozenset[str] = frozenset()
     inactive: frozenset[str] = frozenset()
+    is_whole: bool = False
 
     def refusal(self, symbol: str) -> str | None:
         """Why a symbol is not collected; None where it may be."""
-        if symbol in self.active or not (self.active or self.inactive):
-            return None
-        return f"{symbol} is disabled" if symbol in self.inactive else f"{symbol} is not known"
+        if symbol in self.inactive:
+            return f"{symbol} is disabled"
+        return f"{symbol} is not known" if self.is_whole and symbol not in self.active else None
 
     def changes_since(self, before: "Listing") -> dict[str, str]:
         """What may be collected that might not, and the other way; nothing where ``before`` is a start's empty one."""
@@ -39,6 +40,8 @@ def listing_read() -> Listing:
     """Raises Django's database errors."""
     active: set[str] = set()
     inactive: set[str] = set()
-    for symbol, is_active in InstrumentRow.objects.values_list("symbol", "is_active"):
+    is_whole = False
+    for symbol, is_active, seen_ms in InstrumentRow.objects.values_list("symbol", "is_active", "last_seen_ms"):
         (active if is_active else inactive).add(symbol)
-    return Listing(frozenset(active), frozenset(inactive - active))
+        is_whole = is_whole or seen_ms is not None
+    return Listing(frozenset(active), frozenset(inactive - active), is_whole)

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import structlog
 
 from marketdata.errors import LiquiError
+from marketdata.rest.troubles import venue_words
 from marketdata.trades import TradeTape
 from marketdata.types import Trade
 from streams.collecting.asking import Asker
@@ -131,7 +133,7 @@ class TapeKeeper:
                     continue
             except LiquiError as error:
                 fault = error
-                self.tell(str(error))
+                self.tell(venue_words(error))
             attempts += 1
             wait_s = self.asker.pause_s(attempts, fault)
             if time.monotonic() + wait_s > until_s:
@@ -182,6 +184,9 @@ class TapeKeeper:
         """So much is missing that the newest trades are worth more than the whole."""
         self.gave_up(self.tape.last)
         waiting = list(self.tape.waiting.values())
+        if self.late is not None:
+            self.late.cancel()
+        self.late, self.lacks_history = None, False
         self.tape, self.is_joined, self.skips = TradeTape(), False, 0
         self.tape.take(waiting)
 
@@ -189,10 +194,12 @@ class TapeKeeper:
         reason = str(fault or "the venue does not have them")
         before = self.tape.last
         if self.tape.is_seeded:
-            logger.warning("trades are missing for good", symbol=self.symbol, count=self.hole_size, reason=reason)
             if self.tape.missing is None:
                 # What was traded while nothing was received nobody knows.
+                logger.warning("trades may be missing for good", symbol=self.symbol, reason=reason)
                 self.gave_up(before)
+            else:
+                logger.warning("trades are missing for good", symbol=self.symbol, count=self.hole_size, reason=reason)
             self.handed_on(before, self.tape.give_up())
             self.joined()
         else:
@@ -212,8 +219,15 @@ class TapeKeeper:
                 attempts, fault = attempts + 1, error
             else:
                 self.lacks_history = False
-                self.handed_on(self.tape.last, self.tape.seed(history))
+                self.take_history(history)
                 self.answer()
+
+    def take_history(self, history: Sequence[Trade]) -> None:
+        if self.tape.last is None:
+            self.handed_on(None, self.tape.seed(history))
+        else:
+            # What is missing since the beginning is being asked for.
+            self.tape.prepend(history)
 
     def joined_from_history(self) -> None:
         if self.candles is not None:

@@ -10,7 +10,9 @@ from marketdata.venues.binance.routes import CONNECTION_LIFE_S
 class Times:
     """All in seconds."""
 
-    silence_s: float  # a connection that is alive but sends no data is taken for broken
+    silence_s: (
+        float  # a connection that is alive but sends no data is taken for broken, or renewed where it may be quiet
+    )
     open_s: float = 10.0  # for a connection to be made
     answer_s: float = 10.0  # for the venue to confirm a subscription
     ping_s: float = 5.0  # between our pings

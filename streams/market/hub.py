@@ -34,6 +34,7 @@ logger = structlog.get_logger(__name__)
 
 RETRY_S = 1.0
 TICK_S = 0.25
+STALLED_S = 1.0  # between two ticks, from when on the process has stood still
 LACKING_S = 1.0  # between two requests for the beginning of a feed
 SEND_S = 2.0
 
@@ -198,9 +199,14 @@ class MarketHub:
         self.last_fault = fault
 
     async def tick(self) -> None:
+        ticked_s = time.monotonic()
         while True:
             await asyncio.sleep(TICK_S)
             now_s = time.monotonic()
+            has_stalled, ticked_s = now_s - ticked_s > STALLED_S, now_s
+            if has_stalled:
+                # What was sent meanwhile is to be heard first: nobody has been silent.
+                continue
             for replica in tuple(self.replicas.values()):
                 try:
                     replica.tick(now_s)

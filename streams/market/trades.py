@@ -36,7 +36,7 @@ class TradesReplica(FeedReplica):
         self.flushed_s = 0.0
         self.flushing: asyncio.TimerHandle | None = None
         self.hole_s: float | None = None  # since when trades are missing
-        self.skips = 0  # of the tape's, that were told of
+        self.last_id: int | None = None  # of the trade that was handed on last
 
     def take_data(self, message: FeedMessage) -> None:
         if isinstance(message, Tape):
@@ -71,22 +71,30 @@ class TradesReplica(FeedReplica):
         """These follow those before."""
         if not trades:
             return
-        self.tell_skips()
         rows = trade_rows(trades, self.instrument)
         self.rows.extendleft(rows)
-        if self.deltas:
-            for first in range(0, len(rows), SHOWN):
-                self.send(self.deltas, rows[first : first + SHOWN][::-1])
+        self.send_new(trades, rows)
         self.flush_soon()
 
-    def tell_skips(self) -> None:
-        """Whoever adds up new trades must know of those that are not to be had; a list speaks for itself."""
-        missing, self.skips = self.tape.skipped - self.skips, self.tape.skipped
-        if missing:
-            what = f"{missing} trades are missing here" if missing > 1 else "a trade is missing here"
-            frame = plain_error_frame(f"Error streaming trades for {self.instrument.exchange_form}: {what}")
-            for outgoing in tuple(self.deltas):
-                outgoing.put(frame)
+    def send_new(self, trades: Sequence[Trade], rows: Sequence[msgspec.Raw]) -> None:
+        """Whoever adds up new trades must know where some are not to be had; a list speaks for itself."""
+        run: list[msgspec.Raw] = []
+        for trade, row in zip(trades, rows, strict=True):
+            missing = 0 if self.last_id is None else trade.id - self.last_id - 1
+            if missing > 0 or len(run) == SHOWN:
+                self.send(self.deltas, run[::-1])
+                run = []
+            if missing > 0:
+                self.tell_missing(missing)
+            run.append(row)
+            self.last_id = trade.id
+        self.send(self.deltas, run[::-1])
+
+    def tell_missing(self, count: int) -> None:
+        what = f"{count} trades are missing here" if count > 1 else "a trade is missing here"
+        frame = plain_error_frame(f"Error streaming trades for {self.instrument.exchange_form}: {what}")
+        for outgoing in tuple(self.deltas):
+            outgoing.put(frame)
 
     def flush_soon(self) -> None:
         if self.lists and self.flushing is None:
@@ -98,7 +106,7 @@ class TradesReplica(FeedReplica):
         self.send(self.lists, list(self.rows))
 
     def send(self, to: set[Outgoing], rows: Sequence[msgspec.Raw]) -> None:
-        if not to:
+        if not to or not rows:
             return
         frame = trades_frame(self.feed.symbol, rows, clock_ms(), initial=False)
         FRAMES.labels("trades").inc()

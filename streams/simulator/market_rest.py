@@ -31,7 +31,8 @@ async def depth(exchange: Exchange, query: Query) -> Any:
 
     Otherwise who subscribed just before could not join the two: the diff that ends with this id was sent already.
     """
-    listing, limit = listing_asked(exchange, query), plain_limit(query, DEFAULT_LIMIT)
+    listing, limit = listing_asked(exchange, query), integer(query, "limit")
+    limit = DEFAULT_LIMIT if limit is None else limit
     if limit not in DEPTH_WEIGHTS:
         raise Refused(-4021, f"'{limit}' is not valid depth limit.")
     now_ms = exchange.now_ms()

@@ -10,7 +10,7 @@ from django.conf import settings
 from marketdata.books.parameters import AskedParameters, BadBookParameters
 from marketdata.candles.history import candle_history
 from marketdata.clock import clock_ms
-from marketdata.errors import LiquiError
+from marketdata.errors import LiquiError, UnknownSymbol
 from marketdata.instruments import instrument_find
 from marketdata.rest.troubles import NOTHING_FOLLOWED, in_words
 from marketdata.symbols.service import SymbolNotFound, symbol_find
@@ -235,6 +235,8 @@ class CandlesSocket(MarketSocket[CandleReplica]):
         candles: list[Candle] = []
         try:
             candles = await read_from_venue(candle_history, self.instrument.symbol, self.timeframe, self.count)
+        except UnknownSymbol:
+            outgoing.put(history_frame(self.instrument, self.timeframe, candles))
         except LiquiError as error:
             reason = in_words(error)
             outgoing.put(plain_error_frame(f"Failed to load candles for {self.instrument.exchange_form}: {reason}"))

@@ -46,7 +46,7 @@ def listed(db: None) -> None:
 
 def found(client: Client, **query: str) -> list[str]:
     page = text_of(client.get(PAGE, query))
-    return [symbol for symbol in ("BTCUSDC", "BTCUSDT", "ETHUSDT", "OLDUSDT") if f"<td>{symbol}" in page]
+    return [symbol for symbol in ("BTCUSDC", "BTCUSDT", "ETHUSDT", "OLDUSDT") if f'<td class="name">{symbol}' in page]
 
 
 @pytest.mark.usefixtures("listed")
@@ -55,6 +55,8 @@ def found(client: Client, **query: str) -> list[str]:
     [
         ({}, ["BTCUSDC", "BTCUSDT", "ETHUSDT", "OLDUSDT"]),
         ({"search": "btc"}, ["BTCUSDC", "BTCUSDT"]),
+        ({"search": "btc/usdt"}, ["BTCUSDT"]),
+        ({"search": "btc/"}, ["BTCUSDC", "BTCUSDT"]),
         ({"active": "0"}, ["ETHUSDT", "OLDUSDT"]),
         ({"quote": "USDC"}, ["BTCUSDC"]),
         ({"status": "DELISTED"}, ["OLDUSDT"]),

@@ -31,6 +31,7 @@ from marketdata.symbols.service import (
     symbols_reset,
     symbols_traded,
 )
+from marketdata.symbols.stats import symbols_stats
 from tests.marketdata.conftest import Exchange, listed
 from tools.servers import free_port
 
@@ -232,6 +233,8 @@ def test_rows_of_the_users_own_stand_beside_the_built_in_ones_until_the_venue_is
     assert "NEWUSDT" in names
     assert "ETHUSDT" not in names
     assert len(names) == len(BUILTIN)
+    stats = symbols_stats()
+    assert (stats["symbol_count"], stats["enabled_count"]) == (len(BUILTIN) + 1, len(BUILTIN))
     monkeypatch.setattr(service, "RETRY_S", 0.0)
     live.status = 200
     live.lists(listed("BTCUSDT"))

@@ -141,7 +141,7 @@ def test_a_task_comes_again_when_the_venue_allows_it(klines: KlineExchange, monk
         return Retry()
 
     monkeypatch.setattr(backfill_candles, "retry", retry)
-    for status, least, most in ((429, 6.0, 8.0 + SPREAD_S), (503, 30.0, 30.0)):
+    for status, least, most in ((429, 6.0, 8.0 + SPREAD_S), (503, 30.0, 30.0 + SPREAD_S)):
         klines.status, klines.headers = status, {"Retry-After": "7"}
         with pytest.raises(Retry):
             backfill_candles(SYMBOL, "1m", T0, T0 + HOUR_MS)

@@ -212,7 +212,7 @@ def test_a_book_waits_for_its_snapshot_while_the_exchange_refuses_and_says_why(s
         async with collected(setting, haste=5) as (exchange, _, web):
             await exchange.tell("rest", status=429, seconds=2, path="/fapi/v1/depth")
             await web.want(book())
-            await until(lambda: any("429" in state.reason for state in web.states(book())))
+            await until(lambda: any("no more requests" in state.reason for state in web.states(book())))
             refused = (await exchange.get("/control/requests")).json()["/fapi/v1/depth"]
             assert await heal(web) < 5
             # It has waited as long as it was told to, and has not asked again and again.
@@ -244,7 +244,7 @@ def test_a_connection_that_is_mute_is_found_out_and_replaced(setting: Any, monke
 
 
 def test_a_quiet_connection_is_renewed_and_not_taken_for_broken(setting: Any, settings: Any) -> None:
-    settings.COLLECTOR_SILENCE_SECONDS = 2
+    settings.COLLECTOR_SILENCE_SECONDS = 1
 
     async def scenario() -> None:
         options = MarketOptions(trades_per_s=0)
@@ -264,7 +264,7 @@ def test_a_tape_that_began_without_history_has_it_as_soon_as_the_exchange_tells_
 
     async def scenario() -> None:
         async with collected(setting) as (exchange, collector, web):
-            await exchange.tell("rest", status=503, seconds=3, path="/fapi/v1/aggTrades")
+            await exchange.tell("rest", status=503, seconds=60, path="/fapi/v1/aggTrades")
             # Trades that nobody receives.
             await web.want(book())
             await heal(web)
@@ -275,6 +275,7 @@ def test_a_tape_that_began_without_history_has_it_as_soon_as_the_exchange_tells_
             first = web.tape()[0].id
             whole = [message for message in web.heard[trades()] if isinstance(message, Tape)]
             assert all(len(each.trades) < 100 for each in whole)
+            await exchange.tell("rest", status=503, seconds=0, path="/fapi/v1/aggTrades")
             await until(lambda: min((trade.id for trade in last_tape(web)), default=first) < first)
             assert is_without_hole([trade.id for trade in last_tape(web)])
             assert not collector.market.tapes["BTCUSDT"].lacks_history
@@ -387,6 +388,9 @@ def test_a_symbol_that_nobody_knows_is_not_subscribed_until_it_is_listed(setting
             await upstream_is(exchange, BOOK)
             await sync_to_async(insert_plainly, thread_sensitive=False)("NEWUSDT")
             await upstream_is(exchange, BOOK, "newusdt@depth@100ms")
+            # The exchange does not either, which is told without its address.
+            reason = "no snapshot: the exchange does not trade it"
+            await until(lambda: web.states(book("NEWUSDT"))[-1].reason == reason)
 
     asyncio.run(scenario())
 

@@ -280,6 +280,7 @@ def test_trades_are_asked_for_by_id_and_time_as_at_binance() -> None:
 
 ERRORS = [
     ("depth?symbol=BTCUSDT&limit=51", -4021),
+    ("depth?symbol=BTCUSDT&limit=many", -1100),
     ("depth?symbol=btcusdt", -1121),
     ("depth", -1102),
     ("klines?symbol=BTCUSDT&interval=7m", -1120),
