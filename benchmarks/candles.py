@@ -22,7 +22,7 @@ from benchmarks.report import aligned, number
 from marketdata.timeframes import MINUTE_MS
 from marketdata.types import Candle, CandleSource
 from tools.environment import clean_environment
-from tools.servers import PrivateMariaDB
+from tools.servers import DURABLE, PrivateMariaDB
 
 ROOT = Path(__file__).resolve().parents[1]
 GOAL = 10_000
@@ -30,8 +30,6 @@ CANDLES, NAIVE_CANDLES = 20_000, 200  # of one measurement
 SYMBOLS = 20
 START_MS = 1_700_006_400_000
 BATCH = 1000
-# As servers are by default: what is committed survives a crash.
-DURABLE = ["--innodb-flush-log-at-trx-commit=1", "--innodb-doublewrite=1"]
 
 Upsert = Callable[[Sequence[Candle]], object]
 

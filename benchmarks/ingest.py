@@ -19,15 +19,13 @@ from marketdata.types import Liquidation
 from marketdata.venues.binance.wire import decode
 from streams.collecting.spool import Spool
 from tools.environment import clean_environment
-from tools.servers import PrivateMariaDB
+from tools.servers import DURABLE, PrivateMariaDB
 
 ROOT = Path(__file__).resolve().parents[1]
 GOAL = 20_000
 ROUNDS = 5
 BATCHES = (1, 50, 500)
 STORED = {1: 500, 50: 5000, 500: 20_000}  # orders of one measurement
-# As servers are by default, and as collecting needs it: what is committed survives a crash.
-DURABLE = ["--innodb-flush-log-at-trx-commit=1", "--innodb-doublewrite=1"]
 
 
 def frames_rate(frames: Sequence[bytes], folder: Path) -> float:

@@ -25,7 +25,7 @@ from liqui.settings.feeds import COLLECTED_FEEDS, SIMULATED_FEEDS
 from tools.backends import Login, execute
 from tools.packages import PackagesMissing
 from tools.programs import REST_STREAMS, Program, ProgramFailed, WebServer, manage, rest_command, sockets_command
-from tools.servers import PrivateMariaDB, PrivateNginx, PrivateRedis, PrivateServer, ServerFailed
+from tools.servers import DURABLE, PrivateMariaDB, PrivateNginx, PrivateRedis, PrivateServer, ServerFailed
 
 LOOK_S = 0.2
 # What dies more often than this is not worth starting again.
@@ -33,7 +33,6 @@ DEATHS, DEATHS_WITHIN_S = 5, 60
 # Programs, then the servers that they use: nine seconds together at the most.
 PROGRAMS_STOP_S, SERVERS_STOP_S = 4, 5
 # Survives a power cut, unlike a database that is made for tests alone.
-DURABLE = ("--innodb-flush-log-at-trx-commit=1", "--innodb-doublewrite=1", "--socket=mariadb.sock")
 # Answers make room, those first that were used least recently. They have a time to live; Celery's queue has none.
 BOUNDED = ("--maxmemory", "256mb", "--maxmemory-policy", "volatile-lru")
 DATABASE = "liqui"
@@ -144,7 +143,7 @@ class Programs:
             start(redis)
             variables["REDIS_URL"] = redis.url()
         if not named.has_database_server:
-            database = PrivateMariaDB(DURABLE, self.home / "mariadb")
+            database = PrivateMariaDB((*DURABLE, "--socket=mariadb.sock"), self.home / "mariadb")
             self.servers.append(database)
             start(database)
             variables["DATABASE_URL"] = database.url(DATABASE)

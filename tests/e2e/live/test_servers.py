@@ -14,17 +14,13 @@ from tests.e2e.live.followers import following
 from tests.e2e.live.proof import AIR_CLEARS_SECONDS, ledger_is_exact, nothing_lost_nothing_twice, storm_passes
 from tests.e2e.live.stages import ServerStage, Stage, server_stage
 from tests.live import wait_until
-from tools.servers import PrivateMariaDB, PrivateRedis
+from tools.servers import DURABLE, PrivateMariaDB, PrivateRedis
 
 # Other numbers, other moments: LIQUI_SEED=8 make soak ARGS="-k live".
 SEED = int(os.environ.get("LIQUI_SEED", "7"))
 FOLLOWERS = 20
 
 pytestmark = server_only("the whole set of servers is started once")
-
-
-# As servers are by default: what is committed survives a crash. The tests' other private server forgets a second.
-DURABLE = ["--innodb-flush-log-at-trx-commit=1", "--innodb-doublewrite=1"]
 
 
 @pytest.fixture

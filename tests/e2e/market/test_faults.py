@@ -34,7 +34,7 @@ from tests.e2e.market.terminals import MINUTE_MS, CandlesWatcher, terminals_open
 from tests.e2e.test_outages import connect
 from tests.live import wait_until
 from tests.terminal import embedded_market, server_market
-from tools.servers import PrivateMariaDB, PrivateRedis
+from tools.servers import DURABLE, PrivateMariaDB, PrivateRedis
 
 SEED = int(os.environ.get("LIQUI_SEED", "7"))
 SPEED = 3.0  # a minute takes 20 seconds
@@ -50,7 +50,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """One for all tests here: each leaves it as it was."""
     home, options = tmp_path_factory.mktemp("faults"), ("--seed", str(SEED), *OPTIONS)
     if IS_SQLITE:
@@ -58,10 +58,12 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             path = market.collector.home / "simulated.sqlite3"
             yield Stage(market, lambda symbol: sqlite_rows(path, SELECTED.format(symbol)), SPEED)
         return
-    mariadb: PrivateMariaDB = request.getfixturevalue("session_mariadb")
-    mariadb.start()
-    # Its own, to be killed: others use the session's.
-    with PrivateRedis() as redis, server_market(mariadb, redis, home, options, database="faults") as market:
+    # Its own, to be killed: others use the session's, which forget what they have just been told.
+    with (
+        PrivateMariaDB(DURABLE) as mariadb,
+        PrivateRedis() as redis,
+        server_market(mariadb, redis, home, options, database="faults") as market,
+    ):
         yield Stage(market, lambda symbol: mariadb_rows(mariadb, SELECTED.format(symbol)), SPEED, mariadb, redis)
 
 
