@@ -32,7 +32,6 @@ LOOK_S = 0.2
 DEATHS, DEATHS_WITHIN_S = 5, 60
 # Programs, then the servers that they use: nine seconds together at the most.
 PROGRAMS_STOP_S, SERVERS_STOP_S = 4, 5
-# Survives a power cut, unlike a database that is made for tests alone.
 # Answers make room, those first that were used least recently. They have a time to live; Celery's queue has none.
 BOUNDED = ("--maxmemory", "256mb", "--maxmemory-policy", "volatile-lru")
 DATABASE = "liqui"
