@@ -1,6 +1,5 @@
 """Instruments: what the venue lists, and which of it is served."""
 
-import re
 from typing import Any
 
 from django import forms
@@ -23,11 +22,11 @@ from console.texts import number, utc_time
 from marketdata.errors import LiquiError
 from marketdata.formatting import format_volume24h
 from marketdata.models import InstrumentRow
+from marketdata.names import symbol_checked
 from marketdata.services import instrument_add, instruments_switch, instruments_sync
 from marketdata.venues.binance import VENUE
 
 PAGE_ROWS = 50
-SYMBOL = re.compile(r"(?=.*[^\W_])\w{1,64}")  # of any script: 币安人生USDT exists
 STATES = [("", "any"), ("1", "enabled"), ("0", "disabled")]
 
 
@@ -110,10 +109,12 @@ def switch(request: HttpRequest) -> HttpResponseBase:
 @require_POST
 def add(request: HttpRequest) -> HttpResponseBase:
     """A symbol that the venue has not listed yet, or that only we know; what the venue says of it comes with a sync."""
-    symbol = request.POST.get("symbol", "").strip().upper()
-    if not SYMBOL.fullmatch(symbol):
-        messages.warning(request, "A symbol has letters, digits and _ only, 64 at most, as in NEWUSDT.")
-    elif instrument_add(VENUE, symbol):
+    try:
+        symbol = symbol_checked(request.POST.get("symbol", ""))
+    except ValueError as error:
+        messages.warning(request, f"{error}.")
+        return back(request)
+    if instrument_add(VENUE, symbol):
         record(console_actor(request), "instrument.add", symbol, amount=1)
         messages.success(request, f"{symbol} added.")
     else:

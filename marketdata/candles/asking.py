@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Hashable, Iterator
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -85,17 +86,12 @@ class VenueCandles:
             what[key] = value
 
 
-last: list[VenueCandles] = []  # one at most
-last_lock = Lock()
+candles_of = lru_cache(maxsize=1)(VenueCandles)
 
 
 def venue_candles() -> VenueCandles:
     """Of the venue that the settings name now: another one has other candles."""
-    asked = venue()
-    with last_lock:
-        if not last or last[0].venue is not asked:
-            last[:] = [VenueCandles(asked)]
-        return last[0]
+    return candles_of(venue())
 
 
 def klines_between(klines: Klines, symbol: str, timeframe: str, gap: range) -> Iterator[list[Candle]]:

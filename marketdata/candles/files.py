@@ -40,7 +40,6 @@ WIDE = Context(prec=50)  # as many digits as the widest column has, and more
 USUAL_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
 # Decimal itself takes 1_000 and the digits of any script.
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
-LONGEST_SYMBOL = 64  # of the table
 READ_ERRORS = (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeError, RuntimeError, NotImplementedError)
 
 Line = tuple[int, str]
@@ -92,16 +91,6 @@ def series_of(name: str) -> Series | None:
             timeframe = match["timeframe"]
             return Series(match["symbol"].upper(), "1M" if timeframe == MONTH_OF_ARCHIVE else timeframe)
     return None
-
-
-def symbol_checked(symbol: str) -> str:
-    """Raises ValueError for what cannot be a symbol: it is part of paths and of commands. Letters are of any script."""
-    # What is printable has no control characters, and of all blanks the common one alone.
-    if not symbol or not symbol.isprintable() or any(sign in " /\\" for sign in symbol):
-        raise ValueError(f"{symbol!r} is no symbol: it is one word without blanks, slashes and control characters")
-    if len(symbol) > LONGEST_SYMBOL:
-        raise ValueError(f"{symbol!r} is no symbol: it has more than {LONGEST_SYMBOL} characters")
-    return symbol
 
 
 class CandleFile:

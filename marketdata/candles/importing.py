@@ -14,10 +14,10 @@ from marketdata.candles.files import (
     Unusable,
     candles_of,
     series_of,
-    symbol_checked,
 )
 from marketdata.candles.services import candle_upsert
 from marketdata.clock import clock_ms
+from marketdata.names import symbol_checked
 from marketdata.services import instrument_note
 from marketdata.types import Candle
 from marketdata.venues.binance import VENUE

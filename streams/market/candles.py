@@ -51,8 +51,9 @@ class Chart:
     def open(self, last: Candle | None) -> None:
         """The history has been sent, whose last candle this is."""
         self.last, held, self.held = last, self.held or {}, None
+        newest_ms = max(held, default=0)
         for open_ms in sorted(held):
-            self.take(*held[open_ms], is_over=open_ms < max(held))
+            self.take(*held[open_ms], is_over=open_ms < newest_ms)
 
     def is_known(self, candle: Candle) -> bool:
         """Whether the history has more than this: the venue's REST may be ahead of its streams, and charts do not go

@@ -167,7 +167,9 @@ def test_a_symbol_is_added_once_and_can_be_looked_up(operator: Client) -> None:
 
 @pytest.mark.parametrize("symbol", ["", "NEW USDT", "<b>", "X" * 65])
 def test_what_can_be_no_symbol_is_not_added(operator: Client, symbol: str) -> None:
-    assert "A symbol has letters" in text_of(operator.post(f"{PAGE}/add", {"symbol": symbol}, follow=True))
+    assert "is no symbol: it has letters, digits and _ only" in text_of(
+        operator.post(f"{PAGE}/add", {"symbol": symbol}, follow=True)
+    )
     assert not InstrumentRow.objects.exists()
 
 

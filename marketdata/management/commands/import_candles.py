@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from accounts.audit import Outcome, record, shell_actor
 from database.migrating import sqlite_migrate
-from marketdata.candles.files import Rejected, files_find, symbol_checked
+from marketdata.candles.files import Rejected, files_find
 from marketdata.candles.importing import Importer, Summary
+from marketdata.names import symbol_checked
 from marketdata.timeframes import TIMEFRAMES, moment
 
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
@@ -72,7 +73,7 @@ class Command(BaseCommand):
 
 def symbol_read(symbol: str | None) -> str | None:
     try:
-        return None if symbol is None else symbol_checked(symbol.strip().upper())
+        return None if symbol is None else symbol_checked(symbol)
     except ValueError as error:
         raise CommandError(f"--symbol: {error}") from error
 

@@ -10,6 +10,7 @@ from channels.layers import channel_layers, get_channel_layer
 from marketdata.types import DepthDelta, DepthSnapshot, Instrument, Level, Side, Trade
 from streams.market.hub import MarketHub
 from streams.market_messages import DEMAND_GROUP, Demand, Feed, FeedKind, FeedMessage, decode_demand, encode
+from streams.outgoing import Outgoing
 
 SYMBOL = "BTCUSDT"
 SECONDS = 10
@@ -74,6 +75,24 @@ class Reader:
     async def next(self) -> str:
         async with asyncio.timeout(SECONDS):
             return await self.frames.get()
+
+
+class SlowClient:
+    """A socket that takes nothing before it is told to `read`; ``outgoing`` is what the product sends with."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.writable = asyncio.Event()
+        self.outgoing = Outgoing(self.send, 10, lambda: None)
+
+    async def send(self, message: dict[str, Any]) -> None:
+        await self.writable.wait()
+        self.sent.append(message["text"])
+
+    async def read(self) -> None:
+        """All that is sent to it."""
+        self.writable.set()
+        await self.outgoing.settled()
 
 
 def run(scenario: Callable[[Wire, MarketHub], Awaitable[None]]) -> None:

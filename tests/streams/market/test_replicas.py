@@ -21,9 +21,8 @@ from streams.market.ranges import MAX_CANDLES
 from streams.market.replica import OTHERS_S, QUIET_S
 from streams.market.trades import TradesReplica
 from streams.market_messages import FeedKind, FeedState, LiveCandles, NewTrades, Tape
-from streams.outgoing import Outgoing
 from tests.backend import sqlite_only
-from tests.streams.market.collector import BTC, SYMBOL, Reader, Wire, delta, feed, run, snapshot, trade
+from tests.streams.market.collector import BTC, SYMBOL, Reader, SlowClient, Wire, delta, feed, run, snapshot, trade
 from tests.streams.simulator.running import until
 
 pytestmark = sqlite_only("replicas use no database")
@@ -160,28 +159,21 @@ def test_onlookers_are_told_that_an_update_was_missed_unless_the_book_is_right_a
 
 
 def test_a_slow_client_is_sent_no_book_from_before_the_error() -> None:
-    sent: list[dict[str, Any]] = []
+    client = SlowClient()
 
     async def scenario() -> None:
-        writable = asyncio.Event()
-
-        async def send(message: dict[str, Any]) -> None:
-            await writable.wait()
-            sent.append(json.loads(message["text"]))
-
-        replica, outgoing = BookReplica(feed(FeedKind.BOOK), BTC), Outgoing(send, 10, lambda: None)
-        replica.join(BookParameters(5, Decimal("0.1")), outgoing)
+        replica = BookReplica(feed(FeedKind.BOOK), BTC)
+        replica.join(BookParameters(5, Decimal("0.1")), client.outgoing)
         replica.take(snapshot(10))
         await until(lambda: replica.flushing is None)
         replica.take(delta(10, 11))
         await until(lambda: replica.flushing is None)
-        assert outgoing.newest is not None
+        assert client.outgoing.newest is not None
         replica.lose("the connection was lost")
-        writable.set()
-        await outgoing.settled()
+        await client.read()
 
     asyncio.run(scenario())
-    assert [frame["type"] for frame in sent] == ["orderbook_update", "error"]
+    assert [json.loads(text)["type"] for text in client.sent] == ["orderbook_update", "error"]
 
 
 def test_that_there_is_nothing_to_show_is_said_once() -> None:
@@ -272,26 +264,18 @@ def test_a_heavy_frame_that_says_again_what_was_sent_is_not_sent_again(monkeypat
 
 
 def test_a_slow_client_does_not_see_a_candle_change_after_it_has_closed() -> None:
-    sent: list[str] = []
+    client = SlowClient()
 
     async def scenario() -> None:
-        writable = asyncio.Event()
-
-        async def send(message: dict[str, Any]) -> None:
-            await writable.wait()
-            sent.append(message["text"])
-
-        outgoing = Outgoing(send, 10, lambda: None)
-        chart = Chart(outgoing)
+        chart = Chart(client.outgoing)
         chart.open(None)
         chart.take(candle(0, 1), "1 on its way")
         chart.take(candle(0, 2), "1 running")
         chart.take(candle(0, 3, is_closed=True), "1 closed")
-        writable.set()
-        await outgoing.settled()
+        await client.read()
 
     asyncio.run(scenario())
-    assert sent == ["1 on its way", "1 closed"]
+    assert client.sent == ["1 on its way", "1 closed"]
 
 
 def series_of(replica: CandleReplica, *closes: tuple[int, int]) -> None:
@@ -309,27 +293,19 @@ async def nothing_before(function: Any, *args: Any) -> list[Candle]:
 
 def test_a_slow_client_is_told_how_a_candle_has_ended_before_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candles, "read_from_venue", nothing_before)
-    sent: list[dict[str, Any]] = []
+    client = SlowClient()
 
     async def scenario() -> None:
-        writable = asyncio.Event()
-
-        async def send(message: dict[str, Any]) -> None:
-            await writable.wait()
-            sent.append(json.loads(message["text"]))
-
-        replica, outgoing = CandleReplica(feed(FeedKind.CANDLES), BTC), Outgoing(send, 10, lambda: None)
-        chart = Chart(outgoing)
+        replica, chart = CandleReplica(feed(FeedKind.CANDLES), BTC), Chart(client.outgoing)
         chart.open(None)
         replica.join("1m", chart)
         series_of(replica, (1, 10), (1, 11), (1, 12), (2, 13), (2, 14))
         await until(lambda: replica.series["1m"].waiting.empty())
-        writable.set()
-        await outgoing.settled()
+        await client.read()
         replica.close()
 
     asyncio.run(scenario())
-    assert [frame["close"] for frame in sent] == [10, 12, 14]
+    assert [json.loads(text)["close"] for text in client.sent] == [10, 12, 14]
 
 
 def test_a_history_that_is_a_moment_old_is_followed_by_the_end_of_its_last_candle(
@@ -367,26 +343,18 @@ def test_of_each_candle_that_changes_before_the_history_is_sent_the_newest_word_
 
 
 def test_a_slow_client_is_told_how_a_candle_ended_while_its_history_was_read() -> None:
-    sent: list[str] = []
+    client = SlowClient()
 
     async def scenario() -> None:
-        writable = asyncio.Event()
-
-        async def send(message: dict[str, Any]) -> None:
-            await writable.wait()
-            sent.append(message["text"])
-
-        outgoing = Outgoing(send, 10, lambda: None)
-        chart = Chart(outgoing)
+        chart = Chart(client.outgoing)
         chart.take(candle(1, 2), "1 ended")
         chart.take(candle(2, 3), "2 running")
-        outgoing.put("history up to 1")
+        client.outgoing.put("history up to 1")
         chart.open(candle(1, 1))
-        writable.set()
-        await outgoing.settled()
+        await client.read()
 
     asyncio.run(scenario())
-    assert sent == ["history up to 1", "1 ended", "2 running"]
+    assert client.sent == ["history up to 1", "1 ended", "2 running"]
 
 
 def test_a_chart_does_not_go_back_behind_its_history() -> None:
