@@ -37,6 +37,7 @@ TICK_S = 0.25
 STALLED_S = 1.0  # between two ticks, from when on the process has stood still
 LACKING_S = 1.0  # between two requests for the beginning of a feed
 SEND_S = 2.0
+STOP_S = 1.0  # for a task to end
 
 
 class Replica(Protocol):
@@ -106,8 +107,12 @@ class MarketHub:
         """Say that nothing is wanted any more, and receive no longer."""
         if not self.tasks:
             return
-        for task in self.tasks:
-            task.cancel()
+        pending = set(self.tasks)
+        while pending:
+            # Again: on Python 3.11 `asyncio.wait_for`, which Redis' client sends with, may swallow a cancellation.
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=STOP_S)
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.tasks = []
         await self.send(Demand(process=self.process, feeds=[]))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -65,6 +66,22 @@ def test_a_hub_that_stops_wants_nothing_any_more() -> None:
         await wire.demand(lambda demand: not demand.feeds)
 
     run(scenario)
+
+
+def test_a_hub_stops_also_where_a_library_has_swallowed_the_cancellation() -> None:
+    async def deaf() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        hub = MarketHub()
+        hub.tasks = [asyncio.create_task(deaf())]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await hub.stop()
+
+    asyncio.run(scenario())
 
 
 def test_a_book_is_shown_from_its_snapshot_on_and_after_each_change() -> None:
